@@ -1,0 +1,118 @@
+package csv
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/json"
+)
+
+// Width implements formats.Joiner: a CSV answer has its fields, a JSON array
+// its elements (an empty one is one empty field), and all else is one field.
+func (j *joiner) Width(answer []byte, form formats.Form) int {
+	switch form {
+	case formats.CSVForm:
+		return j.answers.count(answer)
+	case formats.JSONForm:
+		at := json.Trim(answer)
+		if at.Start == at.End || answer[at.Start] != '[' {
+			return 1
+		}
+		n := 0
+		for range json.Elements(answer) {
+			n++
+		}
+		return max(n, 1)
+	}
+	return 1
+}
+
+// Fit implements formats.Joiner. An output filter that cannot pick from
+// answers of this width makes each of them a misfit, and says why.
+func (j *joiner) Fit(a *formats.Answers, width int, misfit func(i int, message string)) {
+	if p := j.planFor(width); p.err != nil {
+		for i := range a.List {
+			if a.List[i].Form != formats.NoAnswer {
+				misfit(i, p.err.Error())
+			}
+		}
+		return
+	}
+	lone := width == 1 && j.allLone(a.Data)
+	for i := range a.List {
+		if a.List[i].Form == formats.NoAnswer || lone && a.List[i].Form == formats.CSVForm {
+			continue
+		}
+		if n := j.Width(a.Bytes(i), a.List[i].Form); n != width {
+			misfit(i, fmt.Sprintf("%d fields where the job's first answer has %d", n, width))
+		}
+	}
+}
+
+// allLone tells whether no CSV answer in data can have a second field. Most
+// models give one number a record, and one search settles a whole batch.
+func (j *joiner) allLone(data []byte) bool {
+	return bytes.IndexByte(data, j.answers.Delimiter) < 0
+}
+
+// appendAnswer appends answer as fields.
+func (j *joiner) appendAnswer(dst, answer []byte, form formats.Form) []byte {
+	switch form {
+	case formats.CSVForm:
+		return j.appendCSV(dst, answer)
+	case formats.LineForm:
+		return j.appendField(dst, answer)
+	}
+	at := json.Trim(answer)
+	answer = answer[at.Start:at.End]
+	if len(answer) == 0 || answer[0] != '[' {
+		return j.appendJSON(dst, answer)
+	}
+	first := true
+	for e := range json.Elements(answer) {
+		if !first {
+			dst = append(dst, j.Delimiter)
+		}
+		first = false
+		dst = j.appendJSON(dst, answer[e.Start:e.End])
+	}
+	return dst
+}
+
+// appendCSV appends the fields of a CSV answer: as they stand, or where answers
+// have a dialect of their own, written anew.
+func (j *joiner) appendCSV(dst, answer []byte) []byte {
+	if j.answers == j.Dialect {
+		return append(dst, answer...)
+	}
+	var text []byte
+	for i, at := range j.answers.fields(nil, answer) {
+		if i > 0 {
+			dst = append(dst, j.Delimiter)
+		}
+		text = j.answers.unquote(text[:0], answer[at.Start:at.End])
+		dst = j.appendField(dst, text)
+	}
+	return dst
+}
+
+// appendJSON appends one JSON value, without white space around it, as one field.
+func (j *joiner) appendJSON(dst, value []byte) []byte {
+	switch json.KindOf(value) {
+	case formats.Null:
+		return dst
+	case formats.JSON:
+		return j.appendQuoted(dst, value)
+	case formats.String:
+		start := len(dst)
+		dst = json.Unquote(dst, value)
+		end := len(dst)
+		if !j.special(dst[start:end]) {
+			return dst
+		}
+		dst = j.appendQuoted(dst, dst[start:end]) // behind the raw text, then moved over it
+		return dst[:start+copy(dst[start:], dst[end:])]
+	}
+	return j.appendField(dst, value)
+}

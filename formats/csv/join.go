@@ -1,0 +1,83 @@
+package csv
+
+import "github.com/batchmill/batchmill/formats"
+
+// Join implements formats.Joiner. A record with bytes that cannot stand in the
+// output (ragged, a bad quote, too large) comes out as empty fields.
+func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, width int, placeholders bool) ([]byte, int) {
+	width = max(width, 1)
+	if j.input && j.verbatim && j.filter == nil {
+		return j.joinVerbatim(dst, b, a, width, placeholders)
+	}
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	p := j.planFor(width)
+	flawed, written := flawCursor{b.Flaws}, 0
+	for i := range b.Recs {
+		form := a.List[i].Form
+		if form == formats.NoAnswer && !placeholders {
+			continue
+		}
+		if form == formats.NoAnswer {
+			s.answer = j.appendBlanks(s.answer[:0], width)
+		} else {
+			s.answer = j.appendAnswer(s.answer[:0], a.Bytes(i), form)
+		}
+		body, end := j.record(b, i, flawed.at(i), s)
+		dst = j.appendJoined(dst, p, s, body, s.answer, end)
+		written++
+	}
+	return dst, written
+}
+
+// joinVerbatim is the hot path: for a CSV answer, two copies a record.
+func (j *joiner) joinVerbatim(dst []byte, b *formats.Batch, a *formats.Answers, width int, placeholders bool) ([]byte, int) {
+	flawed, written := flawCursor{b.Flaws}, 0
+	for i, at := range b.Recs {
+		answer := a.List[i]
+		if answer.Form == formats.NoAnswer && !placeholders {
+			continue
+		}
+		body, end := split(b.Data[at.Start:at.End])
+		if len(flawed.left) > 0 && !stands(flawed.at(i)) {
+			dst = j.appendBlanks(dst, max(j.base, 1))
+		} else {
+			dst = append(dst, body...)
+		}
+		dst = append(dst, j.Delimiter)
+		switch answer.Form {
+		case formats.NoAnswer:
+			dst = j.appendBlanks(dst, width)
+		case formats.CSVForm:
+			dst = j.appendCSV(dst, a.Data[answer.Start:answer.End])
+		default:
+			dst = j.appendAnswer(dst, a.Data[answer.Start:answer.End], answer.Form)
+		}
+		if len(end) == 0 {
+			dst = append(dst, '\n')
+		} else {
+			dst = append(dst, end...)
+		}
+		written++
+	}
+	return dst, written
+}
+
+// record is the input's part of output record i and its line end, both empty
+// where the output is answers alone.
+func (j *joiner) record(b *formats.Batch, i int, flaw *formats.Flaw, s *scratch) (body, end []byte) {
+	switch {
+	case !j.input:
+		return nil, nil
+	case j.verbatim:
+		body, end = split(b.Record(i))
+		if stands(flaw) {
+			return body, end
+		}
+	case stands(flaw) && j.cols.load(b, i, s) == nil:
+		s.record = j.cols.appendRow(s.record[:0], s)
+		return s.record, nil
+	}
+	s.record = j.appendBlanks(s.record[:0], max(j.base, 1))
+	return s.record, end
+}

@@ -1,0 +1,269 @@
+package csv
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/batchmill/batchmill/formats"
+)
+
+// DefaultAnswerName is the answer's column where nothing else is said.
+const DefaultAnswerName = "prediction"
+
+// JoinerConfig says how output records are written as CSV.
+type JoinerConfig struct {
+	Dialect
+	// Answers is the dialect of CSV answers. Where it is not that of the
+	// output, their fields are written anew.
+	Answers Dialect
+	// Input: a record's own fields come before the answer's. Without it the
+	// output is the answers alone.
+	Input bool
+	// Verbatim: the batches hold CSV of this dialect, to be kept as it stands.
+	// Otherwise records come through Rows, laid out by Schema.Names.
+	Verbatim bool
+	// Schema is the job's. Output has a header when it has Names.
+	Schema formats.Schema
+	// AnswerName names the answer's column, or with _1, _2 ... its columns;
+	// "" means DefaultAnswerName.
+	AnswerName string
+	// Filter picks from the fields of the record and the answer together; nil
+	// picks all. AnswerName in it stands for all of the answer's fields.
+	Filter Filter
+}
+
+type joiner struct {
+	Dialect
+	answers    Dialect
+	cols       *columns
+	input      bool
+	verbatim   bool
+	schema     formats.Schema
+	answerName string
+	filter     Filter
+	base       int // input fields as the schema has them; 0 without Input
+	// last is the plan that was used last. A job has one answer width, so it
+	// is made once or twice.
+	last atomic.Pointer[plan]
+}
+
+// NewJoiner returns a Joiner, or an *OptionError when the dialect is not valid,
+// an input column has the answer's name, or the filter picks what cannot exist.
+func NewJoiner(c JoinerConfig) (formats.Joiner, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	d := c.orDefault()
+	j := &joiner{
+		Dialect: d, answers: c.Answers.orDefault(), input: c.Input, verbatim: c.Verbatim, schema: c.Schema, answerName: c.AnswerName,
+		cols: newColumns(d, c.Schema.Names, c.Schema.Width), filter: c.Filter,
+	}
+	if j.answerName == "" {
+		j.answerName = DefaultAnswerName
+	}
+	if !c.Input {
+		return j, j.checkFilter()
+	}
+	if j.base = c.Schema.Width; j.base == 0 {
+		j.base = len(c.Schema.Names)
+	}
+	if err := j.checkNames(); err != nil {
+		return nil, err
+	}
+	if j.filter != nil && c.Schema.Width == 0 && c.Schema.Names == nil {
+		return nil, filterError("an output filter needs to know the records' fields; leave out --ragged, or give the input a header")
+	}
+	if err := j.checkFilter(); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// checkNames refuses an input column that an answer's column would be called.
+// How many there will be is not known yet, so every number counts.
+func (j *joiner) checkNames() error {
+	for _, name := range j.schema.Names {
+		if j.isAnswerName(name) {
+			return &OptionError{"answer name", fmt.Sprintf("the input has a column %.100q already; choose another with --answer-name", name)}
+		}
+	}
+	return nil
+}
+
+// isAnswerName tells whether name is the answer's, or that with _ and a number.
+func (j *joiner) isAnswerName(name string) bool {
+	rest, ok := strings.CutPrefix(name, j.answerName)
+	if !ok || rest == "" {
+		return ok
+	}
+	digits, ok := strings.CutPrefix(rest, "_")
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
+
+// checkFilter refuses names that no answer, however wide, can bring. What
+// depends on the answer's width is left to Fit.
+func (j *joiner) checkFilter() error {
+	for _, c := range j.filter {
+		if c.index != nil || c.from != nil || j.isAnswerName(c.name) {
+			continue
+		}
+		if _, err := c.resolveName(nil, j.names(1)); err != nil {
+			return err
+		}
+	}
+	if j.verbatim && j.schema.Width == 0 {
+		j.cols.least = j.leastPicked()
+	}
+	return nil
+}
+
+// leastPicked is how many input fields a record must have for the filter.
+func (j *joiner) leastPicked() int {
+	least := 0
+	names := j.names(1)
+	for _, c := range j.filter {
+		picks, err := c.resolve(nil, names, len(names))
+		for _, p := range picks {
+			if err == nil && p < j.base {
+				least = max(least, p+1)
+			}
+		}
+	}
+	return least
+}
+
+// A plan is what an answer width decides.
+type plan struct {
+	width int
+	picks []int // nil: all fields; those from base on are the answer's
+	err   error // the filter cannot pick from answers of this width
+}
+
+func (j *joiner) planFor(width int) *plan {
+	if p := j.last.Load(); p != nil && p.width == width {
+		return p
+	}
+	p := &plan{width: width}
+	if j.filter != nil {
+		p.picks, p.err = j.resolve(width)
+	}
+	j.last.Store(p)
+	return p
+}
+
+// resolve is the filter over a record's fields and width answer fields.
+func (j *joiner) resolve(width int) ([]int, error) {
+	picks := []int{}
+	names := j.names(width)
+	for _, c := range j.filter {
+		if width > 1 && c.index == nil && c.from == nil && c.name == j.answerName {
+			for k := range width {
+				picks = append(picks, j.base+k)
+			}
+			continue
+		}
+		var err error
+		if picks, err = c.resolve(picks, names, len(names)); err != nil {
+			return []int{}, err
+		}
+	}
+	if len(picks) == 0 {
+		return picks, filterError("it picks no field out of %d", len(names))
+	}
+	return picks, nil
+}
+
+// names are the joined record's columns, empty where the input has no names.
+func (j *joiner) names(width int) []string {
+	names := make([]string, j.base, j.base+width)
+	if j.input {
+		copy(names, j.schema.Names)
+	}
+	return append(names, j.answerNames(width)...)
+}
+
+// answerNames are prediction, or prediction_1 to prediction_width.
+func (j *joiner) answerNames(width int) []string {
+	if width == 1 {
+		return []string{j.answerName}
+	}
+	names := make([]string, width)
+	for k := range names {
+		names[k] = j.answerName + "_" + strconv.Itoa(k+1)
+	}
+	return names
+}
+
+// Check implements formats.Joiner.
+func (j *joiner) Check(b *formats.Batch) {
+	switch {
+	case !j.input:
+	case !j.verbatim:
+		j.cols.check(b)
+	case j.cols.least > 0:
+		j.cols.checkLeast(b)
+	}
+}
+
+// Begin implements formats.Joiner: it writes the header when the input has
+// names. The input's part is kept as it stood, its line end too.
+func (j *joiner) Begin(dst []byte, width int) []byte {
+	if j.schema.Names == nil {
+		return dst
+	}
+	width = max(width, 1)
+	var body, end []byte
+	if j.input {
+		body = j.appendNames(nil, j.schema.Names)
+		if j.verbatim && j.schema.Header != nil {
+			body, end = split(j.schema.Header)
+		}
+	}
+	answer := j.appendNames(nil, j.answerNames(width))
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	return j.appendJoined(dst, j.planFor(width), s, body, answer, end)
+}
+
+// appendJoined appends one output record made of body and answer, each whole
+// fields with delimiters between.
+func (j *joiner) appendJoined(dst []byte, p *plan, s *scratch, body, answer, end []byte) []byte {
+	start := len(dst)
+	if p.picks != nil {
+		return j.closeRecord(j.pick(dst, p, s, body, answer), start, end)
+	}
+	if j.input && !(len(body) == 0 && j.base == 0 && j.cols.names != nil) {
+		dst = append(append(dst, body...), j.Delimiter)
+	}
+	return j.closeRecord(append(dst, answer...), start, end)
+}
+
+// pick appends the plan's fields.
+func (j *joiner) pick(dst []byte, p *plan, s *scratch, body, answer []byte) []byte {
+	s.spans, s.more = s.spans[:0], j.fields(s.more[:0], answer)
+	if j.input {
+		s.spans = j.fields(s.spans, body)
+	}
+	for k, at := range p.picks {
+		if k > 0 {
+			dst = append(dst, j.Delimiter)
+		}
+		text, fields := body, s.spans
+		if at >= j.base {
+			text, fields, at = answer, s.more, at-j.base
+		}
+		if at < len(fields) {
+			dst = j.appendRaw(dst, text[fields[at].Start:fields[at].End])
+		}
+	}
+	return dst
+}
+
+// unusable are the reasons that keep a record's own bytes out of the output.
+var unusable = []formats.Reason{formats.ReasonRagged, formats.ReasonQuote, formats.ReasonTooLarge, formats.ReasonInvalid}
+
+// stands tells whether a record with flaw f can stand in the output for itself.
+func stands(f *formats.Flaw) bool { return f == nil || !slices.Contains(unusable, f.Reason) }

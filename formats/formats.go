@@ -1,0 +1,254 @@
+// Package formats says what bytes mean. It holds the one batch type, and the
+// four verbs that every format has: read batches ([Reader]), render a payload
+// ([Encoder]), parse answers ([Decoder]), write joined records ([Joiner]). The
+// formats themselves are the packages below it. They know bytes, not jobs.
+//
+// A format meets another one only through [Row]: a CSV reader hands out rows,
+// a JSON encoder takes rows. Where input, payload and output have one format,
+// its package may work on the raw bytes instead, and does.
+package formats
+
+import "fmt"
+
+// A Span is the half-open range [Start, End) of bytes in an arena.
+type Span struct{ Start, End uint32 }
+
+// A Batch is consecutive records of one object that travel in one request.
+// Text formats fill Data and Recs; every format sets Rows.
+type Batch struct {
+	// First is the number of the batch's first record in its object, from 1.
+	First int64
+	// Offset is where Data[0] stands in the (decompressed) object, in bytes.
+	Offset int64
+	// Data is the arena: the records' bytes as they stood in the object.
+	// The batch owns it; Reset keeps its capacity.
+	Data []byte
+	// Recs holds a span of Data for each record, line end included, in order.
+	Recs []Span
+	// Gaps tells that bytes which belong to no record (blank lines) stand
+	// between the first record and the last.
+	Gaps bool
+	// Flaws are the records that cannot be sent, by ascending Index. They
+	// hold their place in the batch, so that record numbers stay true.
+	Flaws []Flaw
+	// Rows gives the records by fields, for a format other than their own.
+	Rows Rows
+}
+
+// A Flaw says why the record Recs[Index] cannot be sent or written.
+type Flaw struct {
+	Index   int
+	Reason  Reason
+	Message string // one line: what is wrong and where in the record
+}
+
+// Reason is the machine-readable cause of a reject, as it stands in rejects files.
+type Reason string
+
+// The reasons that formats give.
+const (
+	ReasonRagged    Reason = "ragged"         // CSV: another number of fields
+	ReasonQuote     Reason = "bad_quote"      // CSV: a bare or unclosed quote
+	ReasonTooLarge  Reason = "too_large"      // longer than --max-record
+	ReasonInvalid   Reason = "invalid_json"   // JSON Lines: not one valid JSON value
+	ReasonType      Reason = "column_type"    // CSV: a field that is not of its column's type
+	ReasonKeyClash  Reason = "key_clash"      // JSON: holds the answer's key already
+	ReasonNoColumn  Reason = "unknown_column" // JSON to CSV: a key that is no column
+	ReasonNoField   Reason = "missing_field"  // a filter names a field it lacks
+	ReasonBadAnswer Reason = "answer_shape"   // an answer that cannot stand in the output
+)
+
+// Len is the number of records in the batch, flawed ones included.
+func (b *Batch) Len() int { return len(b.Recs) }
+
+// Record is record i with its line end. It aliases Data.
+func (b *Batch) Record(i int) []byte { return b.Data[b.Recs[i].Start:b.Recs[i].End] }
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() {
+	*b = Batch{Data: b.Data[:0], Recs: b.Recs[:0], Flaws: b.Flaws[:0]}
+}
+
+// AddFlaw notes that record i is flawed, unless it is known to be already.
+func (b *Batch) AddFlaw(i int, reason Reason, format string, args ...any) {
+	at := len(b.Flaws)
+	for at > 0 && b.Flaws[at-1].Index >= i {
+		at--
+	}
+	if at < len(b.Flaws) && b.Flaws[at].Index == i {
+		return
+	}
+	b.Flaws = append(b.Flaws, Flaw{})
+	copy(b.Flaws[at+1:], b.Flaws[at:])
+	b.Flaws[at] = Flaw{Index: i, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// Caps bound a batch: it is full when it holds Records records, or when one
+// more would take its Data over Bytes. A record larger than Bytes travels alone.
+type Caps struct {
+	Records int
+	Bytes   int
+}
+
+// A Reader cuts one object's stream into batches. It reads only what Next needs.
+type Reader interface {
+	// Next replaces the content of b by the object's next records, at least
+	// one and at most caps. After the last one it returns io.EOF and an empty
+	// batch. Any other error means that the object cannot be read further;
+	// records returned by earlier calls stay good. A read error of the
+	// source comes back wrapped, never as io.EOF. It only finds where records
+	// end; flaws that need a look inside are left to Check.
+	Next(b *Batch, caps Caps) error
+	// Check adds the flaws that can be seen in the records themselves. It may
+	// run on many batches at once, and at the same time as Next.
+	Check(b *Batch)
+}
+
+// A Schema is what a job learns from the beginning of its first object that
+// is not empty. It holds for every object of the job.
+type Schema struct {
+	// Names are the columns' names in order; nil when records have none.
+	Names []string
+	// Width is the number of fields of a record; 0 when it is not fixed.
+	Width int
+	// Header is the header line as it stood, BOM stripped, line end
+	// included; nil when there is none.
+	Header []byte
+}
+
+// Shape tells how the fields of a record hang together.
+type Shape uint8
+
+const (
+	Scalar Shape = iota // one value and no name: a line, a JSON scalar
+	List                // values without names
+	Object              // values with names
+)
+
+// Kind is the type of a [Value].
+type Kind uint8
+
+const (
+	Null   Kind = iota // Text is empty
+	Number             // Text is a JSON number, verbatim
+	Bool               // Text is true or false
+	String             // Text is the decoded string, no quotes, no escapes
+	JSON               // Text is a JSON array or object, or any value that a column's type calls JSON, verbatim
+)
+
+// A Value is one field of a record. Text is valid until the Row is used again.
+type Value struct {
+	Kind Kind
+	Text []byte
+}
+
+// A Row is one record by fields, the face that every format shows to others.
+// Numbers keep their text: nothing goes through a float.
+type Row struct {
+	Shape  Shape
+	Names  []string // as long as Values when Shape is Object
+	Values []Value
+	Buf    []byte // memory for decoded text, kept between uses
+}
+
+// Reset empties the row and keeps its memory.
+func (r *Row) Reset() { *r = Row{Names: r.Names[:0], Values: r.Values[:0], Buf: r.Buf[:0]} }
+
+// Rows reads records by fields.
+type Rows interface {
+	// Row resets r and fills it with record i of b, which must have no flaw.
+	// r may alias b.Data and r.Buf. It may run on many batches at once.
+	Row(b *Batch, i int, r *Row) error
+}
+
+// An Encoder renders payloads. Its methods may run on many batches at once.
+type Encoder interface {
+	// Check adds a flaw for every record that cannot be rendered. It runs
+	// after Reader.Check and leaves flawed records alone.
+	Check(b *Batch)
+	// Encode renders the records sel (ascending indexes, none flawed, at
+	// least one) as one payload. It appends to dst, or returns a slice of
+	// b.Data where the payload already stands there. Either way the result
+	// must not be written to, and ends with b's next use.
+	Encode(dst []byte, b *Batch, sel []int32) []byte
+}
+
+// Form is how an answer is written.
+type Form uint8
+
+const (
+	NoAnswer Form = iota // the record has no answer
+	CSVForm              // one CSV record, no line end
+	JSONForm             // one JSON value; line breaks only as white space
+	LineForm             // one line of opaque text, no line end
+)
+
+// An Answer is what the host returned for one record: a range of bytes in the
+// response or arena it was found in. The zero Answer is no answer.
+type Answer struct {
+	Start, End uint32
+	Form       Form
+}
+
+// Answers holds a batch's answers, one for each record, in the same order.
+type Answers struct {
+	Data []byte
+	List []Answer
+}
+
+// Bytes is answer i, nil when there is none. It aliases Data.
+func (a *Answers) Bytes(i int) []byte {
+	if a.List[i].Form == NoAnswer {
+		return nil
+	}
+	return a.Data[a.List[i].Start:a.List[i].End]
+}
+
+// A Decoder finds the answers in a response.
+type Decoder interface {
+	// Decode appends exactly want answers to dst, as ranges of body. When
+	// body does not hold exactly want of them it returns a *CountError, when
+	// it cannot be parsed a *SyntaxError; dst then comes back as it was.
+	Decode(dst []Answer, body []byte, want int) ([]Answer, error)
+	// Whole tells whether body shows by itself that nothing was cut off its
+	// end: a final newline, or the end of the JSON document.
+	Whole(body []byte) bool
+}
+
+// A CountError is a response with another number of answers than its batch
+// has records. Nothing of such a response can be used.
+type CountError struct{ Got, Want int }
+
+func (e *CountError) Error() string {
+	return fmt.Sprintf("%d answers for %d records", e.Got, e.Want)
+}
+
+// A SyntaxError is text that is not what its type says.
+type SyntaxError struct {
+	Offset  int64 // bytes from the beginning of what was parsed
+	Message string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("byte %d: %s", e.Offset, e.Message)
+}
+
+// A Joiner writes output records. Its methods may run on many batches at once.
+type Joiner interface {
+	// Check adds a flaw for every record that cannot stand in the output. It
+	// runs before anything is asked, so that no answer is paid for in vain.
+	Check(b *Batch)
+	// Width is the number of output fields that an answer takes, and 0 where
+	// the output format does not fix it. The width of the job's first answer
+	// binds the job.
+	Width(answer []byte, form Form) int
+	// Fit looks at every answer of a; misfit is called for each that cannot
+	// stand in an output whose answers have width fields.
+	Fit(a *Answers, width int, misfit func(i int, message string))
+	// Begin appends what stands before an object's first output record.
+	Begin(dst []byte, width int) []byte
+	// Join appends an output record for each record of b that has an answer,
+	// and with placeholders one for each that has none. It returns how many
+	// records it wrote, which the engine holds against its own count.
+	Join(dst []byte, b *Batch, a *Answers, width int, placeholders bool) ([]byte, int)
+}
