@@ -1,0 +1,215 @@
+package workers
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxLeap is the most memory that is taken on the word of a Content-Length.
+	maxLeap = 1 << 20
+	// drain is how much of an error page is read so that its connection can
+	// be used again, and drainTime how long that may take.
+	drain     = 16 << 10
+	drainTime = 2 * time.Second
+)
+
+// errTimeout is the cause that tells our own timer from the caller's context.
+var errTimeout = errors.New("timeout")
+
+// A call is one request under way, with a timer that can be paused.
+type call struct {
+	host   *HTTPHost
+	caller context.Context
+	ctx    context.Context // ends with caller, or with the timer
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	until  time.Time // when the timer fires
+}
+
+func (h *HTTPHost) start(caller context.Context) *call {
+	c := &call{host: h, caller: caller, until: time.Now().Add(h.timeout)}
+	c.ctx, c.cancel = context.WithCancelCause(caller)
+	c.timer = time.AfterFunc(h.timeout, func() { c.cancel(errTimeout) })
+	return c
+}
+
+func (c *call) stop() {
+	c.timer.Stop()
+	c.cancel(nil)
+}
+
+// reserve asks the caller for memory while the clock stands still: waiting for
+// other batches is not the host's fault.
+func (c *call) reserve(r *Request, n int) error {
+	if r.Reserve == nil {
+		return nil
+	}
+	left := time.Until(c.until)
+	if !c.timer.Stop() {
+		return errTimeout
+	}
+	err := r.Reserve(c.caller, n)
+	c.until = time.Now().Add(left)
+	c.timer.Reset(left)
+	return err
+}
+
+// fault turns an error into what Invoke promises.
+func (c *call) fault(err error) error {
+	if c.caller.Err() != nil {
+		return c.caller.Err()
+	}
+	if large, ok := errors.AsType[*TooLargeResponseError](err); ok {
+		return large
+	}
+	t := &TransportError{Host: c.host.name, Cause: causeOfError(err), Err: err}
+	switch {
+	case errors.Is(context.Cause(c.ctx), errTimeout), errors.Is(err, errTimeout):
+		t.Cause = Broken
+		t.Err = fmt.Errorf("no whole response within %v: raise --timeout or lower --batch-records: %w", c.host.timeout, context.DeadlineExceeded)
+	case errors.Is(err, errEncoding), errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
+		t.Cause = Garbled
+	}
+	return t
+}
+
+// response reads what the host has to say.
+func (c *call) response(resp *http.Response, r *Request) (Response, error) {
+	out := Response{
+		Status:      resp.StatusCode,
+		ContentType: resp.Header.Get("Content-Type"),
+		RetryAfter:  retryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		Unframed:    resp.ContentLength < 0 && len(resp.TransferEncoding) == 0,
+	}
+	if out.Status/100 != 2 {
+		out.Location = cut(string(c.host.scrub([]byte(resp.Header.Get("Location")))))
+		out.Body = c.errorPage(resp, r)
+		return out, nil
+	}
+	limit := c.host.maxResponse
+	if resp.ContentLength > limit {
+		return Response{}, c.tooLarge(resp)
+	}
+	src, err := decoded(resp)
+	if err != nil {
+		return Response{}, c.fault(err)
+	}
+	out.Body, err = readAll(r.Into[:0], src, limit, resp.ContentLength, func(n int) error { return c.reserve(r, n) })
+	if errors.Is(err, errLimit) {
+		err = c.tooLarge(resp)
+	}
+	if err != nil {
+		return Response{}, c.fault(err)
+	}
+	return out, nil
+}
+
+func (c *call) tooLarge(resp *http.Response) error {
+	return &TooLargeResponseError{Host: c.host.name, Status: resp.StatusCode, Limit: c.host.maxResponse}
+}
+
+// errorPage reads the first KiB of a body that explains a status. The status is
+// known already, so whatever goes wrong here does not matter.
+func (c *call) errorPage(resp *http.Response, r *Request) []byte {
+	if left := min(time.Until(c.until), drainTime); c.timer.Stop() {
+		c.timer.Reset(max(left, 0))
+	}
+	src, err := decoded(resp)
+	if err != nil {
+		return nil
+	}
+	longest := 0
+	for _, v := range c.host.headers {
+		longest = max(longest, len(v.Value))
+	}
+	head, _ := io.ReadAll(io.LimitReader(src, int64(maxMessage+longest)))
+	_, _ = io.CopyN(io.Discard, resp.Body, drain)
+	whole := len(head) < maxMessage+longest
+	if head = c.host.scrub(head); !whole { // the end may hold a part of a secret
+		head = head[:max(len(head)-longest, 0)]
+	}
+	return append(r.Into[:0], head[:min(len(head), maxMessage)]...)
+}
+
+var (
+	errEncoding = errors.New("a Content-Encoding that was not asked for")
+	errLimit    = errors.New("over the limit")
+)
+
+// decoded undoes gzip, which some servers send unasked.
+func decoded(resp *http.Response) (io.Reader, error) {
+	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+		return resp.Body, nil
+	case "gzip", "x-gzip":
+		zr, err := gzip.NewReader(resp.Body)
+		if err == io.EOF { // not even a header: cut off, not empty
+			err = io.ErrUnexpectedEOF
+		}
+		return zr, err
+	default:
+		return nil, fmt.Errorf("%w: %s", errEncoding, cut(encoding))
+	}
+}
+
+// readAll appends src to dst, at most limit bytes; with more it returns
+// errLimit. declared is the length that src claims, -1 without: it is a hint
+// for memory and no more. grow is asked before dst takes n more bytes.
+func readAll(dst []byte, src io.Reader, limit, declared int64, grow func(n int) error) ([]byte, error) {
+	for {
+		if len(dst) == cap(dst) {
+			n := leap(len(dst), limit, declared)
+			if err := grow(n); err != nil {
+				return dst, err
+			}
+			bigger := make([]byte, len(dst), len(dst)+n)
+			copy(bigger, dst)
+			dst = bigger
+		}
+		n, err := src.Read(dst[len(dst):min(int64(cap(dst)), limit+1)])
+		dst = dst[:len(dst)+n]
+		switch {
+		case int64(len(dst)) > limit:
+			return dst, errLimit
+		case err == io.EOF:
+			return dst, nil
+		case err != nil:
+			return dst, err
+		}
+	}
+}
+
+// leap is how far a full buffer of have bytes grows: to what is declared if
+// that is not far, else to twice its size, and never beyond what tells that the
+// limit is passed.
+func leap(have int, limit, declared int64) int {
+	n := max(int64(have), 4<<10)
+	if left := declared - int64(have); left > 0 {
+		n = max(min(left, maxLeap), min(n, left))
+	}
+	return int(max(min(n, limit+1-int64(have)), 1))
+}
+
+// retryAfter reads seconds or an HTTP date; what is neither, or past, is 0.
+func retryAfter(s string, now time.Time) time.Duration {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
+		const most = int64(24 * time.Hour / time.Second) // no overflow further on
+		return time.Duration(max(0, min(seconds, most))) * time.Second
+	}
+	if at, err := http.ParseTime(s); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}

@@ -1,0 +1,155 @@
+package workers
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// HostStats is what a host has done so far.
+type HostStats struct {
+	Name    string
+	Ready   bool   // it has been found ready
+	Up      bool   // it is ready, and neither dropped nor ejected
+	Dropped string // why it was dropped; empty otherwise
+
+	Requests  int64 // finished ones
+	Records   int64 // answered well
+	Retries   int64 // requests that had to be asked again
+	Ejections int64
+
+	P50, P95, P99 time.Duration // of good answers; 0 without one
+}
+
+// Percentiles of the time from a request's start to its whole answer.
+type Percentiles struct{ P50, P95, P99 time.Duration }
+
+// Stats describes every host, in the order of Members.
+func (p *Pool) Stats() []HostStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats := make([]HostStats, len(p.members))
+	for i, m := range p.members {
+		t := percentiles(m.latency)
+		stats[i] = HostStats{
+			Name: m.Name(), Ready: m.ready, Up: m.up() && !m.probing, Dropped: m.dropped,
+			Requests: m.requests, Records: m.records, Retries: m.retries, Ejections: m.ejections,
+			P50: t.P50, P95: t.P95, P99: t.P99,
+		}
+	}
+	return stats
+}
+
+// Latency merges the good answers of all hosts.
+func (p *Pool) Latency() Percentiles {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := newMember(p, nil).latency
+	for _, m := range p.members {
+		all.Merge(m.latency)
+	}
+	return percentiles(all)
+}
+
+func percentiles(h *hdrhistogram.Histogram) Percentiles {
+	if h.TotalCount() == 0 {
+		return Percentiles{}
+	}
+	at := func(q float64) time.Duration { return time.Duration(h.ValueAtQuantile(q)) * time.Microsecond }
+	return Percentiles{P50: at(50), P95: at(95), P99: at(99)}
+}
+
+// InFlight is the number of leases given out.
+func (p *Pool) InFlight() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inFlight
+}
+
+// Up counts the hosts that are ready and neither dropped nor ejected, and all of them.
+func (p *Pool) Up() (up, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		if m.up() && !m.probing {
+			up++
+		}
+	}
+	return up, len(p.members)
+}
+
+// count counts the hosts that are ready and not dropped, and their limits'
+// sum. Called with mu held.
+func (p *Pool) count() (usable, capacity int) {
+	for _, m := range p.members {
+		if m.up() {
+			usable++
+			capacity += m.limit
+		}
+	}
+	return usable, capacity
+}
+
+// Capacity is how many requests the hosts that can be used take at once.
+func (p *Pool) Capacity() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, capacity := p.count()
+	return capacity
+}
+
+// HostReason is what is wrong with one host.
+type HostReason struct{ Host, Reason string }
+
+// reasons is called with mu held.
+func (p *Pool) reasons() []HostReason {
+	list := make([]HostReason, len(p.members))
+	for i, m := range p.members {
+		list[i] = HostReason{Host: m.Name(), Reason: m.reason}
+		if m.dropped != "" {
+			list[i].Reason = m.dropped
+		}
+	}
+	return list
+}
+
+// An UnavailableError says that no host can be had for longer than the job may
+// wait; exit code 69.
+type UnavailableError struct {
+	Since      time.Time
+	Waited     time.Duration
+	NeverReady bool // no host was ready, rather than none gave a good answer
+	Hosts      []HostReason
+}
+
+func (e *UnavailableError) Error() string {
+	what, flag := "no host has given a good answer", "--host-wait"
+	if e.NeverReady {
+		what, flag = "no host was ready", "--ready-timeout"
+	}
+	return fmt.Sprintf("%s for %v, since %s: %s: look at the hosts, or raise %s, and run the same command again",
+		what, e.Waited.Round(time.Second), e.Since.Format(time.RFC3339), join(e.Hosts), flag)
+}
+
+// An AllDroppedError says that no host is one we can use; exit code 64.
+type AllDroppedError struct{ Hosts []HostReason }
+
+func (e *AllDroppedError) Error() string {
+	return "no host is left: " + join(e.Hosts)
+}
+
+func join(hosts []HostReason) string {
+	if len(hosts) == 0 {
+		return "none was given: name one with --host"
+	}
+	var b strings.Builder
+	for i, h := range hosts {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%s: %s", h.Host, h.Reason)
+	}
+	return b.String()
+}

@@ -1,0 +1,190 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Lease is the right to send one request to one host. It belongs to one
+// goroutine, and ends with Release or Cancel: a lease that is kept keeps a
+// place at its host.
+type Lease struct {
+	// Records is how many records the request asks about. The caller sets it
+	// before Release; it is counted in [HostStats] when the answer is good.
+	Records int
+
+	member *Member
+	sent   time.Time // when it was granted, then when Invoke began
+	took   time.Duration
+	size   int
+	asked  int64
+	over   bool
+}
+
+// Member is the host that is leased.
+func (l *Lease) Member() *Member { return l.member }
+
+// Invoke sends the request to the leased host, and times it. It gives back what
+// [Host.Invoke] does.
+func (l *Lease) Invoke(ctx context.Context, r *Request) (Response, error) {
+	l.member.pool.budget.Earn()
+	l.asked++
+	l.size = len(r.Body)
+	l.sent = time.Now()
+	resp, err := l.member.host.Invoke(ctx, r)
+	l.took = time.Since(l.sent)
+	return resp, err
+}
+
+// Probe sends another request to the leased host, of which Release says nothing:
+// to see whether the host is well.
+func (l *Lease) Probe(ctx context.Context, r *Request) (Response, error) {
+	l.asked++
+	return l.member.host.Invoke(ctx, r)
+}
+
+// Release gives the place back, and notes what came of the request: o as the
+// caller judged it after parsing, and what [Blame] said about it. After a
+// Release or Cancel it does nothing, so that Cancel can always be deferred.
+func (l *Lease) Release(o Outcome, v Verdict) {
+	p := l.member.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.over {
+		return
+	}
+	p.giveBack(l)
+	p.note(l, o, v)
+	p.serve()
+}
+
+// Cancel gives the place back without a word about the host: for a request that
+// was never sent, or whose answer is not wanted any more.
+func (l *Lease) Cancel() {
+	p := l.member.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.over {
+		return
+	}
+	p.giveBack(l)
+	p.serve()
+}
+
+// giveBack ends a lease. Called with mu held, like all below.
+func (p *Pool) giveBack(l *Lease) {
+	l.over = true
+	l.member.inFlight--
+	l.member.requests += l.asked
+	p.inFlight--
+}
+
+// note is the bookkeeping of one outcome.
+func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
+	m, now := l.member, time.Now()
+	if o.Cause == Good {
+		p.noteGood(l)
+		return
+	}
+	m.reason = reasonOf(o)
+	if v.Action == Retry || v.Action == Wait {
+		m.retries++
+	}
+	if o.Cause == TooLarge {
+		m.learn413(l.size)
+	}
+	if o.Cause == Broken {
+		m.broken++
+	} else {
+		m.broken = 0
+	}
+	p.noteTrouble(o, v, now)
+	switch {
+	case v.Action == DropHost:
+		p.drop(m, v.Why+" ("+m.reason+")", now)
+	case v.Action == PauseHost:
+		m.eject()
+		m.restFor(max(v.Rest, firstRest), now)
+	case o.Cause == Unreachable:
+		m.eject()
+		m.restOrBackOff(v.Rest, l.sent, now)
+	case o.Cause == Busy:
+		m.restOrBackOff(v.Rest, l.sent, now)
+	case m.broken >= brokenInARow:
+		m.eject()
+		m.backOff(l.sent, now)
+	}
+}
+
+// noteGood: one good answer ends all suspicion against the host, and proves
+// that the fleet is alive.
+func (p *Pool) noteGood(l *Lease) {
+	m := l.member
+	m.backoff, m.broken, m.probing = 0, 0, false
+	m.fits = max(m.fits, int64(l.size))
+	m.records += int64(l.Records)
+	// The histogram's range ends at an hour; its error is for what lies beyond.
+	_ = m.latency.RecordValue(min(max(l.took.Microseconds(), 1), m.latency.HighestTrackableValue()))
+	p.trouble = time.Time{}
+	m.lastGood.Store(p.clock.Add(1))
+	m.good.Store(true)
+}
+
+// noteTrouble starts the clock of HostWait. Only what speaks against the hosts
+// does; records that are refused do not.
+func (p *Pool) noteTrouble(o Outcome, v Verdict, now time.Time) {
+	if !p.trouble.IsZero() {
+		return
+	}
+	switch o.Cause {
+	case Busy, Unreachable, Broken, Denied:
+		p.trouble = now
+	default:
+		if v.Action == PauseHost {
+			p.trouble = now
+		}
+	}
+}
+
+// drop takes a host out for good.
+func (p *Pool) drop(m *Member, why string, now time.Time) {
+	if m.dropped != "" {
+		return
+	}
+	m.dropped = why
+	if up, _ := p.count(); up == 0 && p.idle.IsZero() {
+		p.idle = now
+	}
+	p.announce()
+}
+
+// eject lets a host be probed by one request at a time until it answers well.
+func (m *Member) eject() {
+	if !m.probing {
+		m.probing = true
+		m.ejections++
+	}
+}
+
+// restOrBackOff rests as long as the host asked for, else for a time that grows.
+func (m *Member) restOrBackOff(asked time.Duration, sent, now time.Time) {
+	if asked > 0 {
+		m.restFor(asked, now)
+		return
+	}
+	m.backOff(sent, now)
+}
+
+// reasonOf is an outcome in one line.
+func reasonOf(o Outcome) string {
+	switch {
+	case o.Status != 0 && o.Message != "":
+		return fmt.Sprintf("status %d: %s", o.Status, o.Message)
+	case o.Status != 0:
+		return fmt.Sprintf("status %d", o.Status)
+	case o.Message != "":
+		return o.Message
+	}
+	return o.Cause.String()
+}

@@ -1,0 +1,106 @@
+package workers
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const (
+	firstRest = 100 * time.Millisecond
+	slowRest  = 30 * time.Second
+	// brokenInARow is how many requests in a row a host may break before it is ejected.
+	brokenInARow = 3
+)
+
+// A Member is one host of a [Pool], with what the pool knows about it.
+type Member struct {
+	pool     *Pool
+	host     Host
+	good     atomic.Bool
+	lastGood atomic.Uint64
+	payload  atomic.Int64
+
+	// All below is guarded by pool.mu.
+	ready    bool
+	params   Parameters
+	limit    int
+	inFlight int
+	dropped  string    // why; empty while in use
+	reason   string    // the last thing that went wrong
+	rest     time.Time // no request before
+	rested   time.Time // when the last rest began
+	backoff  time.Duration
+	broken   int   // in a row
+	probing  bool  // ejected: one request at a time until a good answer
+	fits     int64 // the largest payload answered well, in bytes
+
+	requests, records, retries, ejections int64
+	latency                               *hdrhistogram.Histogram // microseconds
+}
+
+func newMember(p *Pool, h Host) *Member {
+	return &Member{pool: p, host: h, limit: p.limits.of(Parameters{}), reason: "not ready yet",
+		latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
+}
+
+// Name is the host's name, without secrets.
+func (m *Member) Name() string { return m.host.Name() }
+
+// Good tells whether the host has given a good answer.
+func (m *Member) Good() bool { return m.good.Load() }
+
+// LastGood is what [Pool.Clock] stood at right after the host's last good
+// answer: a clock noted earlier is smaller exactly if it has answered since.
+func (m *Member) LastGood() uint64 { return m.lastGood.Load() }
+
+// PayloadLimit is the size in bytes that the host's 413s have taught; 0 is no limit.
+func (m *Member) PayloadLimit() int { return int(m.payload.Load()) }
+
+// learn413 halves the limit below what was refused, but never below a payload
+// that was taken.
+func (m *Member) learn413(size int) {
+	limit := max(int64(size)/2, min(m.fits, int64(size)-1), 1)
+	if old := m.payload.Load(); old == 0 || limit < old {
+		m.payload.Store(limit)
+	}
+}
+
+// up: it can be used, now or after a rest.
+func (m *Member) up() bool { return m.ready && m.dropped == "" }
+
+// room is how many more requests the host may get at once.
+func (m *Member) room() int {
+	if m.probing {
+		return 1 - m.inFlight
+	}
+	return m.limit - m.inFlight
+}
+
+// free: it can take a request now.
+func (m *Member) free(now time.Time) bool {
+	return m.up() && m.room() > 0 && !now.Before(m.rest)
+}
+
+// lighter compares load by share of the limit.
+func (m *Member) lighter(o *Member) bool { return m.inFlight*o.limit < o.inFlight*m.limit }
+
+// restFor makes the host rest for d, or for longer if it does already.
+func (m *Member) restFor(d time.Duration, now time.Time) {
+	m.rested = now
+	if until := now.Add(d); until.After(m.rest) {
+		m.rest = until
+	}
+}
+
+// backOff rests the host for a random time below a bound that doubles. Requests
+// sent before the last rest began tell nothing new, so a burst counts once.
+func (m *Member) backOff(sent, now time.Time) {
+	if m.backoff > 0 && !sent.After(m.rested) {
+		return
+	}
+	m.backoff = min(max(2*m.backoff, firstRest), slowRest)
+	m.restFor(1+rand.N(m.backoff), now)
+}
