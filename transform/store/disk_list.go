@@ -1,0 +1,148 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"slices"
+	"unicode/utf8"
+)
+
+// List yields the files at or below prefix by name, all but temporary ones. It
+// holds the entries of one folder for each level, not those of the whole tree.
+// A symbolic link to a file is a file; one to a folder could lead in circles or
+// into another tree, and is an error, like all that is neither file nor folder.
+// Only in the hidden parts of a tree (a name that begins with "." or "_"), where no
+// input can be, such things are left out: a virtual environment has them.
+func (d *Disk) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		if err := checkPrefix("list", d.URI(prefix), prefix); err != nil {
+			yield(Info{}, err)
+			return
+		}
+		l := lister{d: d, ctx: ctx, yield: yield}
+		if err := l.start(prefix); err != nil && !errors.Is(err, errStopped) {
+			yield(Info{}, err)
+		}
+	}
+}
+
+// errStopped says that the consumer wants no more.
+var errStopped = errors.New("stopped")
+
+type lister struct {
+	d     *Disk
+	ctx   context.Context
+	yield func(Info, error) bool
+}
+
+// start finds out whether prefix is a folder or a file.
+func (l *lister) start(prefix string) error {
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
+	if prefix == "" {
+		return l.folder("", false)
+	}
+	fi, err := os.Lstat(l.d.URI(prefix))
+	if errors.Is(notExist(err), fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return wrap("list", l.d.URI(prefix), err)
+	}
+	return l.entry(prefix, fi.Mode().Type(), false)
+}
+
+// folder yields what is in one folder.
+func (l *lister) folder(name string, hidden bool) error {
+	entries, err := os.ReadDir(l.d.URI(name))
+	if name != "" && errors.Is(err, fs.ErrNotExist) {
+		return nil // removed since it was seen: it is not there
+	}
+	if err != nil {
+		return wrap("list", l.d.URI(name), err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(sortKey(a), sortKey(b)) })
+	for _, e := range entries {
+		if isTemp(e.Name()) {
+			continue
+		}
+		full := path.Join(name, e.Name())
+		if !utf8.ValidString(e.Name()) {
+			err := fmt.Errorf("%w: %q is not UTF-8; rename it", ErrBadName, full)
+			return wrap("list", l.d.URI(full), err)
+		}
+		if err := l.entry(full, e.Type(), hidden || isHidden(e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sortKey puts a folder where its files' whole names belong: "a.csv" comes
+// before "a/b", although "a" comes before "a.csv".
+func sortKey(e fs.DirEntry) string {
+	if e.IsDir() {
+		return e.Name() + "/"
+	}
+	return e.Name()
+}
+
+func isHidden(base string) bool { return base[0] == '.' || base[0] == '_' }
+
+// entry yields the file called name, or what is below the folder of that name.
+func (l *lister) entry(name string, kind fs.FileMode, hidden bool) error {
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
+	if kind.IsDir() {
+		return l.folder(name, hidden)
+	}
+	fi, err := l.stat(name, kind)
+	switch {
+	case errors.Is(err, errGone), err != nil && hidden && isKind(err):
+		return nil
+	case err != nil:
+		return wrap("list", l.d.URI(name), err)
+	case !l.yield(fileInfo(name, fi), nil):
+		return errStopped
+	}
+	return nil
+}
+
+// errGone says that a name was removed after it was seen.
+var errGone = errors.New("gone")
+
+func isKind(err error) bool {
+	var k *kindError
+	return errors.As(err, &k)
+}
+
+// stat describes the file that name is, or that it links to.
+func (l *lister) stat(name string, kind fs.FileMode) (fs.FileInfo, error) {
+	file := l.d.URI(name)
+	fi, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(file); err != nil {
+			return nil, errGone
+		}
+		return nil, &kindError{kind: "symbolic link to nothing", hint: "; remove it, or put back what it links to"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if fi.IsDir() && kind&fs.ModeSymlink != 0 {
+		return nil, &kindError{kind: "symbolic link to a directory",
+			hint: ", which is not followed; name that directory as an input of its own, or copy it"}
+	}
+	if fi.IsDir() { // a file when the folder was read
+		return nil, errGone
+	}
+	return fi, regular(fi)
+}
