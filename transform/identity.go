@@ -1,0 +1,136 @@
+package transform
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/batchmill/batchmill/formats/csv"
+	"github.com/batchmill/batchmill/transform/manifest"
+)
+
+// logVersion is raised when a reader of an older log would misunderstand it.
+const logVersion = 1
+
+// jobEntry is what binds a log to a job.
+type jobEntry struct {
+	Version  int               `json:"version"`
+	ID       string            `json:"job_id"`
+	Started  time.Time         `json:"started"`
+	Identity map[string]string `json:"identity"`
+}
+
+type objectEntry struct {
+	Path    string    `json:"path"`
+	Size    int64     `json:"size"`
+	ModTime time.Time `json:"mtime"`
+	ETag    string    `json:"etag,omitempty"`
+}
+
+// identity is what changes output bytes, by name; a run with another one is another job.
+func (p *Plan) identity() map[string]string {
+	s, c := &p.Spec, p.codec
+	id := map[string]string{
+		"input-format": c.in, "output-format": c.out, "content-type": c.payload.media, "accept": c.accept,
+		"payload-wrap": s.PayloadWrap, "header": headerIdentity(c), "send-header": strconv.FormatBool(s.SendHeader),
+		"delimiter": s.Delimiter, "quote": s.Quote, "ragged": strconv.FormatBool(s.Ragged), "join": s.Join,
+		"answers": s.Answers, "answer-name": s.AnswerName, "answer-path": s.AnswerPath,
+		"input-filter": s.InputFilter, "output-filter": s.OutputFilter,
+		"limit": strconv.FormatInt(s.Limit, 10), "max-record": s.MaxRecord.String(),
+	}
+	if c.types != nil {
+		id["column-type"] = typesIdentity(c.types)
+	}
+	if s.Answers == "per-batch" {
+		id["batch-records"], id["batch-bytes"] = strconv.Itoa(s.BatchRecords), s.BatchBytes.String()
+	}
+	return id
+}
+
+func headerIdentity(c *codec) string {
+	return strconv.FormatBool(c.schema.Header != nil)
+}
+
+// typesIdentity is types as --column-type could say them: however they were
+// said, the output is the same.
+func typesIdentity(types []csv.Type) string {
+	var parts []string
+	for i, t := range types {
+		if t != csv.TypeAuto {
+			parts = append(parts, fmt.Sprintf("%d=%s", i, t))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// digest names an identity and the objects it binds, in a few characters.
+func (p *Plan) digest() string {
+	h := sha256.New()
+	text, _ := json.Marshal(p.identity()) // keys come out sorted
+	h.Write(text)
+	for i := range p.objects {
+		text, _ := json.Marshal(p.objects[i].entry())
+		h.Write(text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func (o *object) entry() objectEntry {
+	return objectEntry{Path: o.rel, Size: o.info.Size, ModTime: o.info.ModTime.UTC(), ETag: o.info.ETag}
+}
+
+// otherJobError is a log whose job differs from the one to be run.
+type otherJobError struct{ *Failure }
+
+func (e *otherJobError) Unwrap() error { return e.Failure }
+
+func otherJob(format string, args ...any) error {
+	return &otherJobError{&Failure{Class: Usage, Err: fmt.Errorf(format, args...),
+		Hint: "choose another --output, or redo everything with --restart --overwrite"}}
+}
+
+// sameJob compares the logged identity with this run's and names the first difference.
+func (st *state) sameJob() error {
+	if st.job.Version != logVersion {
+		return otherJob("the job there was begun by a batchmill that writes logs of version %d, this one writes %d", st.job.Version, logVersion)
+	}
+	now := st.plan.identity()
+	names := maps.Clone(now)
+	maps.Copy(names, st.job.Identity) // what only one of them has counts too
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if was := st.job.Identity[name]; was != now[name] {
+			return otherJob("the job there was begun with --%s %q, this one has %q", name, was, now[name])
+		}
+	}
+	return nil
+}
+
+func (st *state) sameObject(body []byte) error {
+	var was objectEntry
+	if err := json.Unmarshal(body, &was); err != nil {
+		return err
+	}
+	i := st.objects
+	st.objects++
+	if i >= len(st.plan.objects) {
+		return otherJob("the job there also has the input %s, which is gone", was.Path)
+	}
+	now := st.plan.objects[i].entry()
+	switch {
+	case was.Path != now.Path:
+		return otherJob("the job there has %s as input %d, this one has %s", was.Path, i+1, now.Path)
+	case was.Size != now.Size || !was.ModTime.Equal(now.ModTime) || was.ETag != now.ETag:
+		return otherJob("input %s changed since the job there was begun (%d bytes of %s, now %d of %s)", now.Path,
+			was.Size, was.ModTime.Format(time.RFC3339), now.Size, now.ModTime.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// made tells whether m is the record of this job.
+func (p *Plan) made(m *manifest.Manifest) bool { return string(m.Identity) == `"`+p.digest()+`"` }

@@ -1,0 +1,244 @@
+package transform
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// The answer log is the job's only checkpoint. It is a file of entries:
+//
+//	length  uint32, little endian: bytes of body
+//	check   uint32, little endian: CRC32C of body
+//	body    one byte of kind, then what the kind holds
+//
+// Entries are written in groups, each synced before the next. A tail that was
+// being written when the run died is cut off; anything else that does not
+// check is damage, and an error with its offset. Newer entries win.
+const (
+	entryHeader = 8
+	maxEntry    = 1 << 30
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A DamageError is a log that does not hold what was written to it.
+type DamageError struct {
+	URI    string
+	Offset int64
+	Why    string
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("%s: damaged at byte %d: %s", e.URI, e.Offset, e.Why)
+}
+
+// readLog calls each with every whole entry: where it begins, its kind, and its
+// body, which is valid during the call, and returns the size of what is whole. A missing log is empty.
+func readLog(ctx context.Context, s store.Store, name string, each func(offset int64, kind byte, body []byte) error) (int64, error) {
+	reopen := func() (io.ReadCloser, error) {
+		rc, _, err := s.Open(ctx, name)
+		return rc, err
+	}
+	rc, info, err := s.Open(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer rc.Close()
+	l := logReader{src: bufio.NewReaderSize(rc, 256<<10), reopen: reopen, uri: s.URI(name), size: info.Size}
+	for {
+		kind, body, err := l.next()
+		if err == io.EOF {
+			return l.off, nil
+		}
+		if err != nil {
+			return l.off, err
+		}
+		if kind != entryGroup {
+			if err := each(l.off, kind, body); err != nil {
+				return l.off, fmt.Errorf("%s: entry at byte %d: %w", l.uri, l.off, err)
+			}
+		}
+		l.off += entryHeader + 1 + int64(len(body))
+	}
+}
+
+type logReader struct {
+	src    *bufio.Reader
+	reopen func() (io.ReadCloser, error) // from the beginning
+	uri    string
+	size   int64 // of the file
+	off    int64 // where the next entry begins
+	buf    []byte
+}
+
+// next reads an entry. It returns io.EOF at the end, and at a tail that was
+// being written when the run died.
+func (l *logReader) next() (byte, []byte, error) {
+	if l.off+entryHeader > l.size {
+		return 0, nil, io.EOF
+	}
+	var head [entryHeader]byte
+	if _, err := io.ReadFull(l.src, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := int64(binary.LittleEndian.Uint32(head[:]))
+	if n < 1 || n > maxEntry || l.off+entryHeader+n > l.size { // nothing is allocated by what it says
+		return 0, nil, l.tornOrDamaged("its length cannot be")
+	}
+	l.buf = slices.Grow(l.buf[:0], int(n))[:n]
+	if _, err := io.ReadFull(l.src, l.buf); err != nil {
+		return 0, nil, err
+	}
+	if crc32.Checksum(l.buf, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
+		return 0, nil, l.tornOrDamaged("its checksum is wrong")
+	}
+	return l.buf[0], l.buf[1:], nil
+}
+
+// tornOrDamaged judges an entry that does not check. Nothing is known about
+// bytes that were never synced, so they may hold anything, and are cut off. But
+// a group of entries that begins behind them says that they were durable
+// before it was written: then it is damage.
+func (l *logReader) tornOrDamaged(why string) error {
+	rc, err := l.reopen()
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	if _, err := io.CopyN(io.Discard, rc, l.off+1); err != nil {
+		return err
+	}
+	src := bufio.NewReaderSize(rc, 64<<10)
+	for at := l.off + 1; ; at++ {
+		head, err := src.Peek(groupSize)
+		if err != nil {
+			return err // io.EOF: no group is left
+		}
+		if isGroup(head, at) {
+			return &DamageError{URI: l.uri, Offset: l.off, Why: why}
+		}
+		if _, err := src.Discard(1); err != nil {
+			return err
+		}
+	}
+}
+
+// groupSize is the size of the entry that begins a group.
+const groupSize = entryHeader + 1 + 8
+
+// frameGroup appends the entry that begins a group at byte at of the log: all
+// before it was durable when it was written. It holds its own offset, so that
+// it can be told from bytes that happen to look like it.
+func frameGroup(dst []byte, at int64) []byte {
+	return frameEntry(dst, entryGroup, func(dst []byte) []byte { return binary.LittleEndian.AppendUint64(dst, uint64(at)) })
+}
+
+func isGroup(b []byte, at int64) bool {
+	return b[entryHeader] == entryGroup && binary.LittleEndian.Uint64(b[entryHeader+1:]) == uint64(at) &&
+		bytes.Equal(b, frameGroup(nil, at))
+}
+
+// frameEntry appends an entry whose body is what body appends.
+func frameEntry(dst []byte, kind byte, body func([]byte) []byte) []byte {
+	at := len(dst)
+	dst = body(append(dst, 0, 0, 0, 0, 0, 0, 0, 0, kind))
+	checked := dst[at+entryHeader:]
+	binary.LittleEndian.PutUint32(dst[at:], uint32(len(checked)))
+	binary.LittleEndian.PutUint32(dst[at+4:], crc32.Checksum(checked, castagnoli))
+	return dst
+}
+
+// logWriter appends entries. Appending only fills memory; commit makes all
+// that was appended durable. After an error it is broken for good: a failed
+// sync tells nothing about what is durable, so it is never tried again.
+type logWriter struct {
+	mu     sync.Mutex // guards buf and broken
+	buf    []byte
+	broken error
+
+	io    sync.Mutex // held while writing; taken before mu
+	out   store.Appender
+	size  int64 // of the file
+	spare []byte
+}
+
+// append adds framed entries.
+func (l *logWriter) append(entries []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf = append(l.buf, entries...)
+	return l.broken
+}
+
+// commit makes durable what was appended before the call. Commits that come
+// together share a sync.
+func (l *logWriter) commit() error {
+	l.io.Lock()
+	defer l.io.Unlock()
+	l.mu.Lock()
+	data, broken := l.buf, l.broken
+	l.buf = l.spare[:0]
+	l.mu.Unlock()
+	l.spare = data
+	if broken != nil || len(data) == 0 {
+		return broken
+	}
+	err := l.write(data)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = err
+	return err
+}
+
+// write adds a group to the file and syncs it.
+func (l *logWriter) write(data []byte) error {
+	if _, err := l.out.Write(frameGroup(nil, l.size)); err != nil {
+		return err
+	}
+	if _, err := l.out.Write(data); err != nil {
+		return err
+	}
+	l.size += groupSize + int64(len(data))
+	return l.out.Sync()
+}
+
+// commitEvery commits in the background until ctx ends.
+func (l *logWriter) commitEvery(ctx context.Context, interval time.Duration) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := l.commit(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// close commits, and ends the log with an empty group, so that damage to
+// anything before it can be told from a tail that was never durable.
+func (l *logWriter) close() error {
+	err := l.commit()
+	if err == nil {
+		err = l.write(nil)
+	}
+	return errors.Join(err, l.out.Close())
+}

@@ -1,0 +1,68 @@
+package transform
+
+import (
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// planOf plans a job of the inputs FOLDER:NAME, a source of its own for each;
+// only NAME, the path below the input, goes into the output's name.
+func planOf(t *testing.T, names ...string) error {
+	t.Helper()
+	w := smallJob(1, 1)
+	if err := w.spec.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var sources []Source
+	for _, name := range names {
+		folder, below, _ := strings.Cut(name, ":")
+		in := store.NewMemory()
+		full := path.Join(folder, below)
+		if err := in.Put(full, []byte(`{"id":1}`+"\n")); err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, Source{Store: in, Prefix: folder, Names: []string{full}})
+	}
+	_, err := NewPlan(t.Context(), w.spec, sources, w.output)
+	if len(w.output.Snapshot()) > 0 {
+		t.Error("planning wrote something")
+	}
+	return err
+}
+
+// TestNamesThatCannotBeOutputs: an input whose output would take one of
+// batchmill's own names, or a name that another output needs, or that no file
+// system holds, is refused before anything is asked, with its name.
+func TestNamesThatCannotBeOutputs(t *testing.T) {
+	long := strings.Repeat("n", 249) // and ".jsonl" makes 255
+	for _, c := range []struct {
+		name    string
+		inputs  []string
+		refused bool
+	}{
+		{"the manifest's", []string{":_manifest.json"}, true},
+		{"the mark's", []string{":_SUCCESS"}, true},
+		{"below the rejects'", []string{":_rejects/a.jsonl"}, true},
+		{"below the working state's", []string{":_batchmill/log"}, true},
+		{"one like those", []string{":_manifest.jsonl"}, false},
+		{"one like those in a folder", []string{":a/_SUCCESS"}, false},
+		{"as long as can be", []string{":" + long}, false},
+		{"a rejects file's that is too long", []string{":" + long + "n"}, true},
+		{"two of one name", []string{"x:a", "y:a"}, true},
+		{"a file and a folder", []string{"x:a", "y:a/b"}, true},
+		{"a folder and a file", []string{"x:a/b/c", "y:a"}, true},
+		{"a rejects file and a folder of them", []string{":a", ":a.jsonl/b"}, true},
+		{"a file beside a folder", []string{":a", ":b/a"}, false},
+	} {
+		err := planOf(t, c.inputs...)
+		if (err != nil) != c.refused {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err != nil && (ClassOf(err) != Usage || HintOf(err) == "") {
+			t.Errorf("%s: class %d, hint %q: %v", c.name, ClassOf(err), HintOf(err), err)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// Preview is what a job would do, found without sending or writing anything.
+type Preview struct {
+	Objects                   []PreviewObject
+	Bytes                     int64 // of all objects
+	InputFormat, OutputFormat string
+	ContentType, Accept       string
+	Names                     []string // of the columns; nil without names
+	Records                   int      // in the first batch that can be sent
+	Payload                   []byte   // the first request's body
+}
+
+// PreviewObject is one input and where its output would go.
+type PreviewObject struct {
+	URI, Output string
+	Size        int64
+}
+
+// Preview shows the plan and its first payload. Objects without a record that
+// could be sent are passed over.
+func (p *Plan) Preview(ctx context.Context) (*Preview, error) {
+	c := p.codec
+	v := &Preview{InputFormat: c.in, OutputFormat: c.out, ContentType: c.payload.media, Accept: c.accept, Names: c.schema.Names}
+	for i := range p.objects {
+		o := &p.objects[i]
+		v.Bytes += o.info.Size
+		v.Objects = append(v.Objects, PreviewObject{URI: o.uri(), Output: p.Output.URI(o.out), Size: o.info.Size})
+	}
+	for i := range p.objects {
+		done, err := p.previewPayload(ctx, &p.objects[i], v)
+		if done || err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+func (p *Plan) previewPayload(ctx context.Context, o *object, v *Preview) (bool, error) {
+	rc, _, err := openObject(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	defer rc.Close()
+	caps := p.Spec.caps(0, false)
+	if p.Spec.Limit > 0 {
+		caps.Records = int(min(int64(caps.Records), p.Spec.Limit))
+	}
+	reader := p.codec.reader(rc)
+	b := new(formats.Batch)
+	if err := reader.Next(b, caps); errors.Is(err, io.EOF) {
+		return false, nil
+	} else if err != nil {
+		return false, &Failure{Class: BadInput, Err: err}
+	}
+	pl := place{object: o, work: &work{batch: b}}
+	reader.Check(pl.batch)
+	p.codec.encoder.Check(pl.batch)
+	p.codec.joiner.Check(pl.batch)
+	sel := pl.pending()
+	if len(sel) == 0 {
+		return false, nil
+	}
+	v.Records = len(sel)
+	v.Payload = p.codec.encoder.Encode(nil, pl.batch, sel)
+	return true, nil
+}
+
+// PeekOutput opens the output for a plan that will not be run: it makes no
+// directory. A directory that is missing looks like an empty one.
+func PeekOutput(ctx context.Context, s *Spec) (store.Store, error) {
+	if err := refuseRemote("--output", s.Output); err != nil {
+		return nil, err
+	}
+	if err := outsideInputs(s); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(s.Output); errors.Is(err, os.ErrNotExist) {
+		return unmade{store.NewMemory(), s.Output}, nil
+	}
+	return store.OpenDisk(s.Output, false)
+}
+
+// unmade is a directory that is not there yet.
+type unmade struct {
+	*store.Memory
+	dir string
+}
+
+func (u unmade) URI(name string) string { return joinURI(u.dir, name) }

@@ -1,0 +1,73 @@
+package transform
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Progress tells how far a running job is. The zero value is ready; it may be
+// read at any time, from any goroutine.
+type Progress struct {
+	started atomic.Pointer[time.Time]
+	run     atomic.Pointer[run]
+	total   atomic.Int64 // bytes of input
+	bytes   atomic.Int64 // of them read, or passed over
+	skipped atomic.Int64 // of them passed over: settled by an earlier run
+	records atomic.Int64 // settled
+	rejects atomic.Int64
+	retries atomic.Int64
+	resumed atomic.Int64 // records answered from the log
+}
+
+// A Snapshot is Progress at one moment. Its JSON form is a contract.
+type Snapshot struct {
+	Time             time.Time `json:"time"`
+	Records          int64     `json:"records"` // settled: answered or rejected
+	Bytes            int64     `json:"bytes"`   // of input read
+	TotalBytes       int64     `json:"total_bytes"`
+	RecordsPerSecond float64   `json:"records_per_second"`
+	BytesPerSecond   float64   `json:"bytes_per_second"`
+	InFlight         int       `json:"in_flight"`
+	Retries          int64     `json:"retries"`
+	Rejects          int64     `json:"rejects"`
+	HostsUp          int       `json:"hosts_up"`
+	Hosts            int       `json:"hosts"`
+	ETASeconds       float64   `json:"eta_seconds"` // -1 while unknown
+}
+
+func (p *Progress) begin(r *run) {
+	now := time.Now()
+	for i := range r.plan.objects {
+		p.total.Add(r.plan.objects[i].info.Size)
+	}
+	p.run.Store(r)
+	p.started.Store(&now)
+}
+
+// elapsed is how long the job has been running.
+func (p *Progress) elapsed() time.Duration {
+	if began := p.started.Load(); began != nil {
+		return time.Since(*began)
+	}
+	return 0
+}
+
+// Snapshot reads the counters. Time left is judged by the bytes read in this run.
+func (p *Progress) Snapshot() Snapshot {
+	s := Snapshot{
+		Time: time.Now().UTC(), Records: p.records.Load(), Bytes: p.bytes.Load(), TotalBytes: p.total.Load(),
+		Retries: p.retries.Load(), Rejects: p.rejects.Load(), ETASeconds: -1,
+	}
+	if r := p.run.Load(); r != nil {
+		s.InFlight = r.pool.InFlight()
+		s.HostsUp, s.Hosts = r.pool.Up()
+	}
+	if seconds := p.elapsed().Seconds(); seconds > 0 {
+		read := float64(s.Bytes - p.skipped.Load())
+		s.RecordsPerSecond, s.BytesPerSecond = float64(s.Records)/seconds, read/seconds
+		if read > 0 {
+			s.ETASeconds = max(0, float64(s.TotalBytes-s.Bytes)/s.BytesPerSecond)
+		}
+	}
+	return s
+}

@@ -1,0 +1,262 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/workers"
+)
+
+// publishers is how many finished objects may be made durable at once.
+const publishers = 4
+
+// commitInterval is how much answered work a crash may cost.
+const commitInterval = time.Second
+
+// run is a job at work: what its stages share.
+type run struct {
+	plan     *Plan
+	state    *state
+	pool     *workers.Pool
+	progress *Progress
+
+	window     *window
+	width      *width
+	work       chan *place // cut to dispatch
+	order      chan *place // cut to assemble, in input order; never full
+	publishing chan *sink  // assemble to publish
+	results    results
+
+	asking     context.Context // ends when no more may be read or asked
+	stopAsking context.CancelFunc
+	askers     sync.WaitGroup // cut, dispatch, and a batch each
+	drained    chan struct{}  // closed when asking has ended and so have they
+	stopped    bool           // the assembler found the end of what was answered
+
+	told        formats.Caps // what a batch may hold, once a host was ready; the cutter's own
+	seats       int64        // taken so far; the cutter's own
+	cutting     atomic.Bool  // records are still to be read
+	busy        atomic.Int64 // batches that have records which are neither settled nor failing alone
+	judged      atomic.Int64 // records settled, by earlier runs too
+	judgedBad   atomic.Int64 // of them rejects
+	lastReject  atomic.Pointer[reject]
+	failedAlone atomic.Int64 // records that failed alone since the last good answer
+	canary      atomic.Pointer[canary]
+	answerSize  atomic.Int64 // bytes of response per record, about
+	clock       clock
+}
+
+// Run runs the job to its end. When every object is published, held or failed,
+// it writes the manifest and returns it; an error means that the job stopped
+// before, and that the same call goes on with it. Outputs of an earlier run of
+// the same job are kept. hosts must be at least one, unless nothing is left to do.
+func Run(ctx context.Context, p *Plan, hosts []workers.Host, progress *Progress) (_ *Result, err error) {
+	st, err := openState(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	if m, err := st.alreadyDone(ctx); m != nil || err != nil {
+		return &Result{Manifest: m, AlreadyDone: true}, err
+	}
+	if err := st.begin(ctx); err != nil {
+		return nil, err
+	}
+	r := newRun(p, st, hosts, progress)
+	if err := r.stages(ctx); err != nil {
+		return nil, err
+	}
+	return r.conclude(ctx)
+}
+
+func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
+	s := &p.Spec
+	w := newWindow(int64(s.Memory))
+	r := &run{
+		plan: p, state: st, progress: progress, window: w,
+		pool: workers.NewPool(hosts, workers.Limits{Concurrency: int(s.Concurrency),
+			HostWait: time.Duration(s.HostWait), ReadyTimeout: time.Duration(s.ReadyTimeout)}),
+		width:      newWidth(p.codec.out == formatCSV && s.Answers != "per-batch"),
+		work:       make(chan *place),
+		order:      make(chan *place, w.capacity()),
+		publishing: make(chan *sink),
+		drained:    make(chan struct{}),
+	}
+	if st.width > 0 && !r.width.settled() {
+		r.width.settle(st.width)
+	}
+	r.results.objects = make([]manifest.Object, len(p.objects))
+	progress.begin(r)
+	return r
+}
+
+// stages is the map of a job: all its goroutines start here, and all have
+// ended when it returns.
+//
+//	cut -> serve (one for each batch) -> assemble -> publish
+//
+// The first error ends them all. Watching hosts and committing the log go on
+// beside them until the last object is settled. When the caller ends the job,
+// nothing more is read or asked, but the requests in flight may come to their
+// end for as long as the grace lasts, so that their answers are logged.
+func (r *run) stages(caller context.Context) error {
+	grace, kill := context.WithCancel(context.WithoutCancel(caller))
+	defer kill()
+	g, ctx := errgroup.WithContext(grace)
+	r.asking, r.stopAsking = context.WithCancel(ctx)
+	beside, end := context.WithCancel(ctx)
+	defer end()
+	defer context.AfterFunc(caller, func() {
+		r.stopAsking()
+		time.AfterFunc(time.Duration(r.plan.Spec.Grace), kill)
+	})()
+
+	for _, m := range r.pool.Members() {
+		g.Go(func() error {
+			// A host that never gets ready is reported by who needs one.
+			_ = r.pool.Warm(beside, m)
+			return nil
+		})
+	}
+	g.Go(func() error { return r.state.log.commitEvery(beside, commitInterval) })
+
+	r.cutting.Store(true)
+	r.askers.Add(2) // before drain may wait for them
+	g.Go(func() error { return r.drain(beside) })
+	g.Go(func() error { return r.unlessStopped(r.cut(r.asking)) })
+	g.Go(func() error { return r.unlessStopped(r.dispatch(ctx, g)) })
+	g.Go(func() error { return r.assemble(ctx) })
+	left := atomic.Int64{}
+	left.Store(publishers)
+	for range publishers {
+		g.Go(func() error {
+			err := r.publish(ctx)
+			if left.Add(-1) == 0 {
+				end()
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil && !(grace.Err() != nil && errors.Is(err, context.Canceled)) {
+		return err
+	}
+	if r.stopped || grace.Err() != nil {
+		return caller.Err()
+	}
+	return nil
+}
+
+// drain waits, once the caller has ended the job, until nobody asks any more.
+func (r *run) drain(beside context.Context) error {
+	select {
+	case <-r.asking.Done():
+		r.askers.Wait()
+		close(r.drained)
+	case <-beside.Done():
+	}
+	return nil
+}
+
+// unlessStopped drops the error of an asker that was told to stop.
+func (r *run) unlessStopped(err error) error {
+	defer r.askers.Done()
+	if r.asking.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// dispatch gives every batch its goroutine. How many requests are in flight is
+// the pool's business and how many batches exist the window's; here only so
+// many are prepared ahead of a free host as there are processors to do it.
+func (r *run) dispatch(ctx context.Context, g *errgroup.Group) error {
+	preparing := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for {
+		select {
+		case preparing <- struct{}{}:
+		case <-r.asking.Done():
+			return r.asking.Err()
+		}
+		select {
+		case p, ok := <-r.work:
+			if !ok {
+				return nil
+			}
+			r.askers.Add(1)
+			g.Go(func() error { return r.unlessStopped(r.serve(ctx, p, onceDone(preparing))) })
+		case <-r.asking.Done():
+			return r.asking.Err()
+		}
+	}
+}
+
+// onceDone takes one token back, once. It is for one goroutine.
+func onceDone(tokens <-chan struct{}) func() {
+	done := false
+	return func() {
+		if !done {
+			done = true
+			<-tokens
+		}
+	}
+}
+
+// conclude writes the manifest, and only after it, when every object is
+// published, the mark that schedulers wait for.
+func (r *run) conclude(ctx context.Context) (*Result, error) {
+	m, err := r.manifest()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.state.log.commit(); err != nil {
+		return nil, err
+	}
+	text, err := m.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if err := writeWhole(ctx, r.plan.Output, manifestName, text); err != nil {
+		return nil, err
+	}
+	result := &Result{Manifest: m, Latency: r.pool.Latency(), Slowest: r.clock.slowest(), Storage: r.results.storage()}
+	if !allPublished(m) {
+		return result, r.state.keeper.Remove(ctx, successName)
+	}
+	if err := writeWhole(ctx, r.plan.Output, successName, nil); err != nil {
+		return nil, err
+	}
+	if m.Totals.Rejected > 0 {
+		return result, nil
+	}
+	return result, r.state.remove(ctx)
+}
+
+func writeWhole(ctx context.Context, s store.Store, name string, text []byte) error {
+	o, err := s.Create(ctx, name, store.Replace)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = o.Abort() }() // after Commit it does nothing
+	if _, err := o.Write(text); err != nil {
+		return err
+	}
+	return o.Commit(ctx)
+}
+
+func allPublished(m *manifest.Manifest) bool {
+	for i := range m.Objects {
+		if m.Objects[i].Status != manifest.Published {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,232 @@
+package transform
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+
+	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// sink collects one object's output and rejects. The assembler fills it; a
+// publisher settles the object.
+type sink struct {
+	run     *run
+	object  *object
+	out     *summed // nil before the first record, and when there is none to publish
+	rejects *summed // nil without rejects
+	counts  manifest.Counts
+	err     error // why the object cannot be finished
+
+	requests, retries int64
+	line              []byte // scratch for one line of the rejects file
+}
+
+// summed is an object being written, with the size and sum of its bytes.
+type summed struct {
+	store.Object
+	sum  hash.Hash
+	size int64
+}
+
+func (s *summed) Write(b []byte) (int, error) {
+	n, err := s.Object.Write(b)
+	s.sum.Write(b[:n])
+	s.size += int64(n)
+	return n, err
+}
+
+func (s *summed) hex() string { return hex.EncodeToString(s.sum.Sum(nil)) }
+
+func newSink(r *run, o *object) *sink { return &sink{run: r, object: o} }
+
+// add writes what a place brings. Only a failing store ends the job here.
+func (s *sink) add(ctx context.Context, p *place) error {
+	s.requests += p.requests
+	s.retries += p.retries
+	if p.last {
+		s.err = p.err
+		if s.err != nil {
+			return nil
+		}
+		return s.open(ctx) // an object without records has an output too
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	rejected := int64(len(p.rejects))
+	s.counts.In += p.records
+	s.counts.Rejected += rejected
+	s.counts.Answered += p.good
+	s.counts.Out += p.written
+	if _, err := s.out.Write(p.out); err != nil {
+		return err
+	}
+	return s.addRejects(ctx, p.rejects)
+}
+
+func (s *sink) open(ctx context.Context) error {
+	if s.out != nil {
+		return nil
+	}
+	out, err := s.create(ctx, s.object.out, s.run.state.mode(s.object.index))
+	if err != nil {
+		return err
+	}
+	s.out = out
+	if head := s.run.plan.codec.joiner.Begin(nil, s.run.width.fields); len(head) > 0 {
+		_, err = s.out.Write(head)
+	}
+	return err
+}
+
+func (s *sink) create(ctx context.Context, name string, mode store.Mode) (*summed, error) {
+	o, err := s.run.plan.Output.Create(ctx, name, mode)
+	if err != nil {
+		return nil, err
+	}
+	return &summed{Object: o, sum: sha256.New()}, nil
+}
+
+func (s *sink) addRejects(ctx context.Context, rejects []reject) error {
+	for i := range rejects {
+		if s.rejects == nil {
+			var err error
+			if s.rejects, err = s.create(ctx, s.object.rejects, store.Replace); err != nil {
+				return err
+			}
+		}
+		s.line = manifest.AppendReject(s.line[:0], &rejects[i].line)
+		if _, err := s.rejects.Write(s.line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// abort forgets what was written. It does nothing to what is committed.
+func (s *sink) abort() {
+	if s == nil {
+		return
+	}
+	for _, o := range []*summed{s.out, s.rejects} {
+		if o != nil {
+			// Nothing became visible; a temporary file that stays is
+			// overwritten by the next run.
+			_ = o.Abort()
+		}
+	}
+}
+
+// publish settles objects until the assembler is done: it checks that nothing
+// was lost, and gives the outputs their names.
+func (r *run) publish(ctx context.Context) error {
+	for {
+		select {
+		case s, ok := <-r.publishing:
+			if !ok {
+				return nil
+			}
+			if err := s.settle(ctx); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settle decides what becomes of the object. The log says what is about to be
+// published, durably, before anything gets its name: a run that finds the
+// output there knows by that whose it is.
+func (s *sink) settle(ctx context.Context) error {
+	defer s.abort()
+	if s.err == nil {
+		s.err = s.conserved()
+	}
+	entry := s.entry()
+	if entry.Status == manifest.Failed {
+		s.run.results.put(s.object, entry)
+		s.run.results.fail(s.err)
+		return nil
+	}
+	st := s.run.state
+	if err := st.note(entryIntent, settled{s.object.index, entry}); err != nil {
+		return err
+	}
+	if err := st.log.commit(); err != nil {
+		return err
+	}
+	if err := s.commit(ctx, entry.Status); err != nil {
+		return err
+	}
+	if err := st.note(entrySettled, settled{s.object.index, entry}); err != nil {
+		return err
+	}
+	s.run.results.put(s.object, entry)
+	return nil
+}
+
+// conserved is promise 1: every record that was read is answered or rejected,
+// and stands in the output exactly when the policy says so.
+func (s *sink) conserved() error {
+	c, want := s.counts, s.counts.Answered
+	if s.run.plan.Spec.OnBad == "placeholder" {
+		want = c.In
+	}
+	if c.In != c.Answered+c.Rejected || c.Out != want {
+		return &Failure{Class: Internal, Hint: "this is a fault of batchmill; please report it",
+			Err: fmt.Errorf("%s: %d records read, but %d answered, %d rejected and %d written", s.object.uri(), c.In, c.Answered, c.Rejected, c.Out)}
+	}
+	return nil
+}
+
+// commit gives the rejects, then the output, their names.
+func (s *sink) commit(ctx context.Context, status manifest.Status) error {
+	if s.rejects != nil {
+		if err := s.rejects.Commit(ctx); err != nil {
+			return err
+		}
+	} else if s.run.state.oldRejects {
+		if err := s.run.state.keeper.Remove(ctx, s.object.rejects); err != nil {
+			return err
+		}
+	}
+	if status != manifest.Published {
+		return nil
+	}
+	err := s.out.Commit(ctx)
+	if errors.Is(err, fs.ErrExist) {
+		return &Failure{Class: Usage, Err: err, Hint: "somebody wrote it during this run; choose another --output, or replace it with --overwrite"}
+	}
+	return err
+}
+
+// entry is the object's part of the manifest.
+func (s *sink) entry() manifest.Object {
+	o, out := s.object, s.run.plan.Output
+	e := manifest.Object{
+		Input:  manifest.Input{URI: o.uri(), Size: o.info.Size, ETag: o.info.ETag, MTime: o.info.ModTime.UTC()},
+		Status: manifest.Published, Counts: s.counts, OnBad: s.run.plan.Spec.OnBad, Requests: s.requests, Retries: s.retries,
+	}
+	switch {
+	case s.err != nil:
+		e.Status, e.Error, e.Out = manifest.Failed, s.err.Error(), 0
+		return e
+	case s.run.plan.Spec.OnBad == "fail" && s.counts.Rejected > 0:
+		e.Status, e.Out = manifest.Held, 0
+		e.Error = fmt.Sprintf("held by --on-bad fail: %d of %d records are rejects", s.counts.Rejected, s.counts.In)
+	}
+	if s.rejects != nil {
+		e.Rejects = &manifest.Rejects{URI: out.URI(o.rejects), SHA256: s.rejects.hex()}
+	}
+	if e.Status == manifest.Published {
+		e.Output = &manifest.Output{URI: out.URI(o.out), Size: s.out.size, SHA256: s.out.hex()}
+	}
+	return e
+}

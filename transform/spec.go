@@ -1,0 +1,242 @@
+package transform
+
+import (
+	"fmt"
+	"math"
+	"mime"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Spec is a job as its user writes it: by flags, or in a job file whose keys
+// are the flags' names. The zero value of a field means its default.
+type Spec struct {
+	Input        []string    `yaml:"input,omitempty" json:"input"`
+	Output       string      `yaml:"output,omitempty" json:"output"`
+	Hosts        []string    `yaml:"host,omitempty" json:"host"`
+	InputFormat  string      `yaml:"input-format,omitempty" json:"input-format,omitempty"`
+	OutputFormat string      `yaml:"output-format,omitempty" json:"output-format,omitempty"`
+	ColumnType   []string    `yaml:"column-type,omitempty" json:"column-type,omitempty"`
+	ContentType  string      `yaml:"content-type,omitempty" json:"content-type,omitempty"`
+	Accept       string      `yaml:"accept,omitempty" json:"accept,omitempty"`
+	PayloadWrap  string      `yaml:"payload-wrap,omitempty" json:"payload-wrap,omitempty"`
+	Header       string      `yaml:"header,omitempty" json:"header,omitempty"`
+	SendHeader   bool        `yaml:"send-header,omitempty" json:"send-header,omitempty"`
+	Delimiter    string      `yaml:"delimiter,omitempty" json:"delimiter,omitempty"`
+	Quote        string      `yaml:"quote,omitempty" json:"quote,omitempty"`
+	Ragged       bool        `yaml:"ragged,omitempty" json:"ragged,omitempty"`
+	Join         string      `yaml:"join,omitempty" json:"join,omitempty"`
+	Answers      string      `yaml:"answers,omitempty" json:"answers,omitempty"`
+	AnswerName   string      `yaml:"answer-name,omitempty" json:"answer-name,omitempty"`
+	AnswerPath   string      `yaml:"answer-path,omitempty" json:"answer-path,omitempty"`
+	InputFilter  string      `yaml:"input-filter,omitempty" json:"input-filter,omitempty"`
+	OutputFilter string      `yaml:"output-filter,omitempty" json:"output-filter,omitempty"`
+	BatchRecords int         `yaml:"batch-records,omitempty" json:"batch-records,omitempty"`
+	BatchBytes   Bytes       `yaml:"batch-bytes,omitempty" json:"batch-bytes,omitempty"`
+	Concurrency  Concurrency `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
+	Timeout      Duration    `yaml:"timeout,omitempty" json:"timeout,omitempty"`
+	Attempts     int         `yaml:"attempts,omitempty" json:"attempts,omitempty"`
+	HostWait     Duration    `yaml:"host-wait,omitempty" json:"host-wait,omitempty"`
+	ReadyTimeout Duration    `yaml:"ready-timeout,omitempty" json:"ready-timeout,omitempty"`
+	Grace        Duration    `yaml:"grace,omitempty" json:"grace,omitempty"`
+	HostHeader   []string    `yaml:"host-header,omitempty" json:"host-header,omitempty"`
+	OnBad        string      `yaml:"on-bad,omitempty" json:"on-bad,omitempty"`
+	MaxRejects   *Allowance  `yaml:"max-rejects,omitempty" json:"max-rejects,omitempty"`
+	Limit        int64       `yaml:"limit,omitempty" json:"limit,omitempty"`
+	Memory       Bytes       `yaml:"memory,omitempty" json:"memory,omitempty"`
+	MaxRecord    Bytes       `yaml:"max-record,omitempty" json:"max-record,omitempty"`
+	MaxResponse  Bytes       `yaml:"max-response,omitempty" json:"max-response,omitempty"`
+	Restart      bool        `yaml:"restart,omitempty" json:"restart,omitempty"`
+	Overwrite    bool        `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
+}
+
+// Duration is a time.Duration that reads "90s" or "10m" from text.
+type Duration time.Duration
+
+// UnmarshalText reads a duration with its unit.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%q is not a time; write for example 500ms, 60s or 10m", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// The defaults. Batch records, batch bytes and concurrency stay 0 when they
+// are not set, because a host may tell them; see [workers.Parameters].
+const (
+	DefaultBatchRecords = 100
+	DefaultBatchBytes   = 6 << 20
+	DefaultTimeout      = 60 * time.Second
+	DefaultGrace        = 10 * time.Second
+	DefaultAttempts     = 4
+	DefaultMemory       = 256 << 20
+	DefaultMaxRecord    = 16 << 20
+	DefaultMaxResponse  = 64 << 20
+	DefaultAnswerName   = "prediction"
+	minMemory           = 1 << 20
+)
+
+// choices are the fields with a fixed set of values; the first is the default.
+var choices = []struct {
+	name   string
+	field  func(*Spec) *string
+	values []string
+}{
+	{"--header", func(s *Spec) *string { return &s.Header }, []string{"auto", "yes", "no"}},
+	{"--join", func(s *Spec) *string { return &s.Join }, []string{"none", "input"}},
+	{"--answers", func(s *Spec) *string { return &s.Answers }, []string{"per-record", "per-batch"}},
+	{"--on-bad", func(s *Spec) *string { return &s.OnBad }, []string{"placeholder", "skip", "fail"}},
+	{"--payload-wrap", func(s *Spec) *string { return &s.PayloadWrap }, []string{"none", "instances"}},
+	{"--input-format", func(s *Spec) *string { return &s.InputFormat }, []string{"", "csv", "jsonl", "lines"}},
+	{"--output-format", func(s *Spec) *string { return &s.OutputFormat }, []string{"", "csv", "jsonl", "lines"}},
+}
+
+// Validate fills in the defaults and reports the first field that cannot be
+// right, with its fix. What depends on the input or the hosts comes later.
+func (s *Spec) Validate() error {
+	for _, c := range choices {
+		if v := c.field(s); *v == "" {
+			*v = c.values[0]
+		} else if !slices.Contains(c.values, *v) {
+			return usage("", "%s %q is not known; use %s", c.name, *v, strings.Trim(strings.Join(c.values, ", "), ", "))
+		}
+	}
+	s.fillDefaults()
+	for _, check := range []func() error{s.checkPlaces, s.checkSizes, s.checkTypes, s.checkTogether} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Spec) fillDefaults() {
+	orElse(&s.Timeout, Duration(DefaultTimeout))
+	orElse(&s.HostWait, Duration(10*time.Minute))
+	orElse(&s.ReadyTimeout, Duration(10*time.Minute))
+	orElse(&s.Grace, Duration(DefaultGrace))
+	orElse(&s.Attempts, DefaultAttempts)
+	orElse(&s.AnswerName, DefaultAnswerName)
+	orElse(&s.Memory, DefaultMemory)
+	orElse(&s.MaxRecord, DefaultMaxRecord) // never by the memory: it is a part of the job's identity
+	orElse(&s.MaxResponse, min(DefaultMaxResponse, s.Memory/4))
+	if s.MaxRejects == nil {
+		s.MaxRejects = &Allowance{Percent: 1, IsShare: true}
+	}
+	if s.Answers == "per-batch" && s.OnBad == "placeholder" {
+		s.OnBad = "skip" // nothing could hold the place of a record in a response taken whole
+	}
+}
+
+func orElse[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (s *Spec) checkPlaces() error {
+	if len(s.Input) == 0 {
+		return usage("", "no input; name a file, a directory or a glob with --input")
+	}
+	if s.Output == "" {
+		return usage("", "no output; name a directory with --output")
+	}
+	for _, h := range s.Hosts {
+		u, err := url.Parse(h)
+		switch {
+		case err != nil:
+			return usage("", "--host is not a URL; write for example http://127.0.0.1:8080") // err would repeat a secret
+		case u.User != nil:
+			return usage("pass it with --host-header Authorization=$NAME", "--host %s holds a user or password", u.Redacted())
+		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+			return usage("", "--host %q is not a URL; write for example http://127.0.0.1:8080", h)
+		}
+	}
+	return nil
+}
+
+func (s *Spec) checkSizes() error {
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"--batch-records", int64(s.BatchRecords)}, {"--batch-bytes", int64(s.BatchBytes)},
+		{"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
+		{"--max-record", int64(s.MaxRecord)}, {"--max-response", int64(s.MaxResponse)},
+	} {
+		if n.value < 0 {
+			return usage("", "%s %d is negative", n.name, n.value)
+		}
+	}
+	switch {
+	case s.Memory < minMemory:
+		return usage("", "--memory %s is too little; give at least %s", s.Memory, Bytes(minMemory))
+	case s.MaxRecord > s.Memory/4:
+		return usage("", "--max-record %s is more than a quarter of --memory %s; raise --memory to %s, or set --max-record %s", s.MaxRecord, s.Memory, 4*s.MaxRecord, s.Memory/4)
+	case s.MaxResponse > s.Memory/4:
+		return usage("", "--max-response %s is more than a quarter of --memory %s; raise --memory to %s", s.MaxResponse, s.Memory, 4*s.MaxResponse)
+	case s.BatchBytes > s.Memory/4:
+		return usage("", "--batch-bytes %s is more than a quarter of --memory %s; raise --memory to %s", s.BatchBytes, s.Memory, 4*s.BatchBytes)
+	case s.MaxRecord > math.MaxInt32 || s.MaxResponse > math.MaxInt32 || s.BatchBytes > math.MaxInt32:
+		return usage("", "--max-record, --max-response and --batch-bytes end at 2GiB")
+	}
+	return nil
+}
+
+func (s *Spec) checkTypes() error {
+	for _, t := range []struct{ name, value string }{{"--content-type", s.ContentType}, {"--accept", s.Accept}} {
+		if t.value == "" {
+			continue
+		}
+		if _, _, err := mime.ParseMediaType(t.value); err != nil {
+			return usage("", "%s %q is no media type: %v", t.name, t.value, err)
+		}
+	}
+	for _, c := range []struct{ name, value string }{{"--delimiter", s.Delimiter}, {"--quote", s.Quote}} {
+		if c.value != "" && (len(c.value) != 1 || strings.ContainsAny(c.value, "\r\n\x00")) {
+			return usage("", "%s %q is not one byte", c.name, c.value)
+		}
+	}
+	if s.Delimiter != "" && s.Delimiter == s.Quote {
+		return usage("", "--delimiter and --quote are both %q", s.Quote)
+	}
+	return nil
+}
+
+func (s *Spec) checkTogether() error {
+	perBatch := s.Answers == "per-batch"
+	switch {
+	case perBatch && s.Join == "input":
+		return usage("use --join none", "--answers per-batch cannot be joined: its answers belong to no single record")
+	case perBatch && s.OutputFilter != "":
+		return usage("leave out --output-filter", "--answers per-batch writes responses as they come and cannot filter them")
+	case perBatch && s.AnswerPath != "":
+		return usage("leave out --answer-path", "--answers per-batch does not look into responses")
+	}
+	return nil
+}
+
+// delimiter is the CSV delimiter, or 0 for the format's default.
+func (s *Spec) delimiter() byte {
+	if s.Delimiter == "" {
+		return 0
+	}
+	return s.Delimiter[0]
+}
+
+func (s *Spec) quote() byte {
+	if s.Quote == "" {
+		return 0
+	}
+	return s.Quote[0]
+}

@@ -1,0 +1,297 @@
+package transform
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// Names in the output store.
+const (
+	manifestName = "_manifest.json"
+	successName  = "_SUCCESS"
+	rejectsDir   = "_rejects"
+	workDir      = "_batchmill"
+	logName      = workDir + "/log"
+	lockName     = workDir + "/lock"
+)
+
+// The kinds of log entries.
+const (
+	entryGroup   = 'G' // where it begins itself: see frameGroup
+	entryJob     = 'J' // jobEntry, as JSON: the first entry but for a group's
+	entryObject  = 'O' // objectEntry, as JSON: an input and its pin, one each
+	entryAnswers = 'A' // what hosts said about a batch: see appendAnswers
+	entryRetried = 'R' // the same of one record that was asked about again
+	entryWidth   = 'W' // widthEntry, as JSON: what the job's first answer settled
+	entryIntent  = 'I' // settled, as JSON: outputs are complete, and about to get their names
+	entrySettled = 'S' // settled, as JSON: outputs have their names
+	entryRedo    = 'D' // empty: all outputs are to be made again, from what is logged
+)
+
+// widthEntry is the number of output fields of every answer.
+type widthEntry struct {
+	Fields int `json:"fields"`
+}
+
+// settled is an object's end. Index is its place in the job.
+type settled struct {
+	Index  int             `json:"index"`
+	Object manifest.Object `json:"object"`
+}
+
+// state is what an output directory knows of its job, and the log that keeps it.
+type state struct {
+	plan   *Plan
+	keeper store.Keeper
+	log    *logWriter
+	unlock func() error
+
+	job     jobEntry
+	settled map[int]manifest.Object // objects that need no further work
+	intents map[int]manifest.Object // objects whose outputs may have their names
+	ours    map[int]bool            // objects whose outputs may be replaced: they are an earlier run's
+	retry   map[int]bool            // objects whose hosts' rejects are asked about again
+	ends    map[int]int64           // how many records objects have that were read to their end before
+	known   *replay
+	width   int // of answers, as logged; 0 when not settled
+	objects int // object entries seen
+	// oldRejects: there are rejects files, some of which may be outdated.
+	oldRejects bool
+}
+
+// openState locks the output, reads what earlier runs left, and refuses an
+// output that is not this job's. It is the first thing that writes, and writes
+// only the lock. The state must be closed.
+func openState(ctx context.Context, p *Plan) (_ *state, err error) {
+	keeper, ok := p.Output.(store.Keeper)
+	if !ok {
+		return nil, usage("choose another --output", "%s cannot keep a job's state", p.Output.URI(""))
+	}
+	st := &state{plan: p, keeper: keeper}
+	st.forgetAll()
+	if st.unlock, err = lock(ctx, keeper); err != nil {
+		if errors.Is(err, store.ErrLocked) {
+			err = &Failure{Class: Superseded, Err: fmt.Errorf("%s: another run of batchmill is at work there", p.Output.URI("")),
+				Hint: "wait for it, or choose another --output"}
+		}
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, st.close())
+		}
+	}()
+	if err := st.lookForRejects(ctx); err != nil {
+		return nil, err
+	}
+	whole, err := st.readLog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return st, st.claim(ctx, whole)
+}
+
+// lock takes the output's lock. It tries twice: who asks for the job's status
+// holds it for an instant.
+func lock(ctx context.Context, k store.Keeper) (func() error, error) {
+	unlock, err := k.Lock(ctx, lockName)
+	if errors.Is(err, store.ErrLocked) {
+		time.Sleep(50 * time.Millisecond)
+		unlock, err = k.Lock(ctx, lockName)
+	}
+	return unlock, err
+}
+
+// readLog takes what earlier runs logged, and returns how much of it is whole.
+// --restart forgets it. So does --overwrite when it is another job's.
+func (st *state) readLog(ctx context.Context) (int64, error) {
+	if st.plan.Spec.Restart {
+		return 0, nil
+	}
+	whole, err := readLog(ctx, st.plan.Output, logName, st.replay)
+	var other *otherJobError
+	if st.plan.Spec.Overwrite && errors.As(err, &other) {
+		st.forgetAll()
+		return 0, nil
+	}
+	if err == nil && st.objects < len(st.plan.objects) {
+		// It died before all inputs were noted, so nothing was asked.
+		st.forgetAll()
+		whole = 0
+	}
+	st.known.size = whole
+	return whole, err
+}
+
+// forgetAll is the state of an output without a log.
+func (st *state) forgetAll() {
+	st.job, st.objects, st.width = jobEntry{}, 0, 0
+	st.settled, st.intents = map[int]manifest.Object{}, map[int]manifest.Object{}
+	st.ours, st.retry, st.ends = map[int]bool{}, map[int]bool{}, map[int]int64{}
+	st.known = &replay{store: st.plan.Output, stretches: map[int][]stretch{}, retried: map[int]map[int64]*logged{}}
+}
+
+// replay takes one entry of the log.
+func (st *state) replay(offset int64, kind byte, body []byte) error {
+	switch kind {
+	case entryJob:
+		if err := json.Unmarshal(body, &st.job); err != nil {
+			return err
+		}
+		return st.sameJob()
+	case entryObject:
+		return st.sameObject(body)
+	case entryWidth:
+		var w widthEntry
+		err := json.Unmarshal(body, &w)
+		st.width = w.Fields
+		return err
+	case entryAnswers, entryRetried:
+		return st.replayAnswers(offset, kind, body)
+	case entryIntent, entrySettled:
+		return st.replaySettled(kind, body)
+	case entryRedo:
+		st.redo()
+		return nil
+	}
+	return fmt.Errorf("entries of kind %q are unknown; a newer batchmill wrote it", kind)
+}
+
+func (st *state) replayAnswers(offset int64, kind byte, body []byte) error {
+	if kind == entryRetried {
+		body = slices.Clone(body) // these few stay in memory
+	}
+	l, err := parseAnswers(body)
+	if err != nil {
+		return err
+	}
+	if l.object < 0 || l.object >= len(st.plan.objects) {
+		return fmt.Errorf("object %d is none of the job's", l.object)
+	}
+	if kind == entryRetried {
+		if st.known.retried[l.object] == nil {
+			st.known.retried[l.object] = map[int64]*logged{}
+		}
+		st.known.retried[l.object][l.first] = l
+		return nil
+	}
+	st.known.note(offset, l)
+	return nil
+}
+
+func (st *state) replaySettled(kind byte, body []byte) error {
+	var s settled
+	if err := json.Unmarshal(body, &s); err != nil {
+		return err
+	}
+	if s.Index < 0 || s.Index >= len(st.plan.objects) {
+		return fmt.Errorf("object %d is none of the job's", s.Index)
+	}
+	if kind == entryIntent {
+		st.intents[s.Index] = s.Object
+		st.ends[s.Index] = s.Object.In
+		return nil
+	}
+	delete(st.intents, s.Index)
+	st.settled[s.Index] = s.Object
+	return nil
+}
+
+// begin opens the log behind what is whole of it, and writes what binds it
+// where it is new.
+func (st *state) begin(ctx context.Context) error {
+	whole := st.known.size
+	out, err := st.keeper.Append(ctx, logName)
+	if err != nil {
+		return err
+	}
+	st.log = &logWriter{out: out, size: whole}
+	if err := out.Truncate(whole); err != nil {
+		return err
+	}
+	switch {
+	case whole == 0:
+		err = st.bind()
+	case st.plan.Spec.Overwrite:
+		err = st.note(entryRedo, struct{}{})
+	}
+	if err != nil {
+		return err
+	}
+	if err := st.log.commit(); err != nil {
+		return err
+	}
+	return st.takeDown(ctx)
+}
+
+// redo forgets what is settled; outputs that were published may be replaced.
+func (st *state) redo() {
+	for i, o := range st.settled {
+		st.ours[i] = st.ours[i] || o.Status == manifest.Published
+	}
+	for i := range st.intents {
+		st.ours[i] = true
+	}
+	clear(st.settled)
+	clear(st.intents)
+}
+
+func (st *state) bind() error {
+	if st.job.ID == "" {
+		st.job.ID, st.job.Started = rand.Text(), time.Now().UTC()
+	}
+	st.job.Version, st.job.Identity = logVersion, st.plan.identity()
+	if err := st.note(entryJob, st.job); err != nil {
+		return err
+	}
+	for i := range st.plan.objects {
+		if err := st.note(entryObject, st.plan.objects[i].entry()); err != nil {
+			return err
+		}
+	}
+	for i := range st.plan.objects {
+		if o, ok := st.settled[i]; ok {
+			if err := st.note(entrySettled, settled{i, o}); err != nil {
+				return err
+			}
+		}
+	}
+	return st.log.commit()
+}
+
+// note appends an entry of JSON.
+func (st *state) note(kind byte, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return st.log.append(frameEntry(nil, kind, func(dst []byte) []byte { return append(dst, text...) }))
+}
+
+// mode is how the outputs of object i get their names.
+func (st *state) mode(i int) store.Mode {
+	if st.plan.Spec.Overwrite || st.ours[i] {
+		return store.Replace
+	}
+	return store.New
+}
+
+func (st *state) close() error {
+	var errs []error
+	st.known.close()
+	if st.log != nil {
+		errs = append(errs, st.log.close())
+	}
+	if st.unlock != nil {
+		errs = append(errs, st.unlock())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,205 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// JobState says in a word how far a job is. The words are a contract.
+type JobState string
+
+// The states of an output's job.
+const (
+	JobNone       JobState = "none"       // no job is known there
+	JobRunning    JobState = "running"    // a run is at work
+	JobUnfinished JobState = "unfinished" // a run ended before the job did
+	JobFinished   JobState = "finished"   // the manifest tells all that became of it
+)
+
+// Status is what an output tells about its job. Its JSON form is a contract:
+// more keys may come, these stay.
+type Status struct {
+	State    JobState     `json:"state"`
+	Output   string       `json:"output"`
+	JobID    string       `json:"job_id,omitempty"`
+	Started  time.Time    `json:"started,omitzero"`
+	Finished time.Time    `json:"finished,omitzero"` // only of a finished job
+	Logged   time.Time    `json:"logged,omitzero"`   // when the log grew last; zero without a log
+	Objects  ObjectCounts `json:"objects"`
+	// Answered and Rejected count records that are durable in the log: a job
+	// that is running may be about a second further.
+	Answered int64 `json:"records_answered"`
+	Rejected int64 `json:"records_rejected"`
+	// Retryable counts those of Rejected that hosts rejected, so that
+	// retry-rejects would ask about them again.
+	Retryable int64 `json:"records_retryable"`
+	Manifest  bool  `json:"manifest"` // there is one
+	Success   bool  `json:"success"`  // there is a _SUCCESS
+	// Next says what to do, most useful first; each is a sentence without a full stop.
+	Next []string `json:"next"`
+}
+
+// ObjectCounts are numbers of input objects. Total is the sum of Published,
+// Held, Failed, Begun and Untouched.
+type ObjectCounts struct {
+	Total     int64 `json:"total"`
+	Published int64 `json:"published"`
+	Held      int64 `json:"held"`
+	Failed    int64 `json:"failed"`    // as the last manifest has it: the next run tries them again
+	Begun     int64 `json:"begun"`     // some of their records are answered
+	Untouched int64 `json:"untouched"` // none of their records is known
+	// Rebuilt are settled ones whose outputs a run began to replace.
+	Rebuilt int64 `json:"rebuilt"`
+}
+
+// ReadStatus tells how far the job in an output is. It locks and writes
+// nothing, and may be called while the job runs. An output without a job is
+// no error: its State is JobNone.
+func ReadStatus(ctx context.Context, out store.Store) (*Status, error) {
+	// Asked first: what a running job changes meanwhile can only be news.
+	running, known, err := lockHeld(ctx, out)
+	if err != nil {
+		return nil, err
+	}
+	t, err := readTally(ctx, out)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		running = t.growing()
+	}
+	m, err := readManifest(ctx, out)
+	if err != nil {
+		return nil, &Failure{Class: BadInput, Err: err, Hint: "restore the manifest, or redo everything with --restart --overwrite"}
+	}
+	s := &Status{Output: out.URI(""), JobID: t.job.ID, Started: t.job.Started, Logged: t.grown, Manifest: m != nil}
+	if s.Success, err = exists(ctx, out, successName); err != nil {
+		return nil, err
+	}
+	final := m != nil && t.endsWith(m)
+	s.count(t, m, final)
+	s.judge(t, m, final, running)
+	s.Next = s.next(t)
+	return s, nil
+}
+
+// lockProbe is a store that can tell whether a lock is held without taking
+// it, and without creating anything.
+type lockProbe interface {
+	Locked(ctx context.Context, name string) (bool, error)
+}
+
+// lockHeld tells whether a run is at work, where the store can.
+func lockHeld(ctx context.Context, out store.Store) (held, known bool, err error) {
+	probe, ok := out.(lockProbe)
+	if !ok {
+		return false, false, nil
+	}
+	held, err = probe.Locked(ctx, lockName)
+	return held, true, err
+}
+
+func exists(ctx context.Context, s store.Store, name string) (bool, error) {
+	_, err := s.Stat(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// count fills in the numbers: the log's, and where the manifest is the last
+// word (final) its own.
+func (s *Status) count(t *tally, m *manifest.Manifest, final bool) {
+	for i := range t.objects {
+		s.add(&t.objects[i])
+	}
+	s.Objects.Total = int64(len(t.objects))
+	switch {
+	case m == nil || !final && t.job.ID != m.JobID:
+		return
+	case final:
+		s.Objects = ObjectCounts{Total: int64(len(m.Objects))}
+		s.Answered, s.Rejected = m.Totals.Answered, m.Totals.Rejected
+		s.JobID, s.Started = m.JobID, m.Started
+	}
+	c := &s.Objects
+	for i := range m.Objects {
+		switch status := m.Objects[i].Status; {
+		case status == manifest.Failed:
+			c.Failed++
+		case final && status == manifest.Published:
+			c.Published++
+		case final && status == manifest.Held:
+			c.Held++
+		}
+	}
+	// The log does not tell a failed object from one that is begun or untouched.
+	left := max(0, c.Total-c.Published-c.Held-c.Failed)
+	c.Begun = min(c.Begun, left)
+	c.Untouched = left - c.Begun
+}
+
+func (s *Status) add(o *objectTally) {
+	s.Answered += o.answered
+	s.Rejected += o.rejected
+	s.Retryable += max(0, o.retryable)
+	switch {
+	case o.status == manifest.Published:
+		s.Objects.Published++
+	case o.status == manifest.Held:
+		s.Objects.Held++
+	case o.answered+o.rejected > 0:
+		s.Objects.Begun++
+	default:
+		s.Objects.Untouched++
+	}
+	if o.status != "" && o.reopened {
+		s.Objects.Rebuilt++
+	}
+}
+
+// judge finds the state, once the numbers are known.
+func (s *Status) judge(t *tally, m *manifest.Manifest, final, running bool) {
+	switch {
+	case final && (s.Success || !allPublished(m)) && (!running || t.job.ID == ""):
+		s.State, s.Finished = JobFinished, m.Finished
+	case running:
+		s.State = JobRunning
+	case m == nil && t.job.ID == "":
+		s.State = JobNone
+	default:
+		s.State = JobUnfinished
+	}
+}
+
+// next is what to do, by state.
+func (s *Status) next(t *tally) []string {
+	switch s.State {
+	case JobNone:
+		return []string{"begin a job there with batchmill run"}
+	case JobRunning:
+		return []string{"wait for it; stopped with SIGINT or SIGTERM it keeps what was answered"}
+	case JobUnfinished:
+		if s.Objects.Rebuilt > 0 && s.Manifest {
+			return []string{"run the command that was replacing outputs again: it goes on where it ended"}
+		}
+		return []string{"run the same command again: it goes on where it ended"}
+	}
+	var next []string
+	if s.Objects.Failed > 0 {
+		next = append(next, "run the same command again: only the failed objects are tried anew")
+	}
+	if s.Retryable > 0 {
+		next = append(next, fmt.Sprintf("batchmill retry-rejects asks the hosts again about %d of the rejects", s.Retryable))
+	}
+	if s.Objects.Held > 0 && t.job.ID != "" {
+		next = append(next, "run the same command with --on-bad skip or --on-bad placeholder: it publishes the held objects from the log")
+	}
+	return append(next, "batchmill verify compares the outputs with the manifest")
+}
