@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/batchmill/batchmill/transform"
+)
+
+const (
+	// maxShownPayload is how much of the first payload a dry run shows, in bytes.
+	maxShownPayload = 2 << 10
+	// maxShownObjects is how many objects of the plan it names.
+	maxShownObjects = 20
+)
+
+// dryRun shows on stdout what a run would do. It sends and writes nothing, and
+// makes no directory; headers are resolved, so that a missing secret is found.
+func (a *app) dryRun(ctx context.Context, o *options) error {
+	hosts, err := a.openHosts(&o.spec)
+	if err != nil {
+		return err
+	}
+	defer hosts.close()
+	inputs, err := transform.OpenInputs(ctx, &o.spec)
+	if err != nil {
+		return err
+	}
+	output, err := transform.PeekOutput(ctx, &o.spec)
+	if err != nil {
+		return err
+	}
+	plan, err := transform.NewPlan(ctx, o.spec, inputs, output)
+	if err != nil {
+		return err
+	}
+	p, err := plan.Preview(ctx)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, h := range hosts {
+		names = append(names, h.Name())
+	}
+	writePlan(a.stdout, p, names)
+	writePayload(a.stdout, p)
+	return nil
+}
+
+func writePlan(w io.Writer, p *transform.Preview, hosts []string) {
+	fmt.Fprintf(w, "plan: %s, %s; nothing is sent or written\n", plural(int64(len(p.Objects)), "object"), size(float64(p.Bytes)))
+	row(w, "formats", "%s in, %s out", p.InputFormat, p.OutputFormat)
+	row(w, "to the host", "%s, answers as %s", escape(p.ContentType), escape(p.Accept))
+	if len(p.Names) > 0 {
+		row(w, "columns", "%s", escape(strings.Join(p.Names, ", ")))
+	}
+	if len(hosts) == 0 {
+		row(w, "hosts", "none named yet")
+	}
+	for _, h := range hosts {
+		row(w, "host", "%s", escape(h))
+	}
+	for i, o := range p.Objects {
+		if i == maxShownObjects {
+			row(w, "", "... and %s more", grouped(int64(len(p.Objects)-i)))
+			break
+		}
+		row(w, "object", "%s (%s) -> %s", escape(o.URI), size(float64(o.Size)), escape(o.Output))
+	}
+}
+
+// writePayload shows the payload by lines, as far as it is text.
+func writePayload(w io.Writer, p *transform.Preview) {
+	if p.Records == 0 {
+		fmt.Fprintln(w, "no record could be sent: the first batches are empty or hold rejects only")
+		return
+	}
+	shown := clip(string(p.Payload), maxShownPayload)
+	fmt.Fprintf(w, "first payload: %s, %s\n", plural(int64(p.Records), "record"), plural(int64(len(p.Payload)), "byte"))
+	for line := range strings.Lines(shown) {
+		fmt.Fprintf(w, "  %s\n", escape(strings.TrimSuffix(line, "\n")))
+	}
+	if cut := len(p.Payload) - len(shown); cut > 0 {
+		fmt.Fprintf(w, "  ... and %s more\n", plural(int64(cut), "byte"))
+	}
+}

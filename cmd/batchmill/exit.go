@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/manifest"
+)
+
+// The exit codes are a contract with scripts: none of them ever changes.
+const (
+	exitDone       = 0
+	exitInternal   = 1
+	exitPartly     = 3
+	exitUsage      = 64
+	exitInput      = 65
+	exitHosts      = 69
+	exitStorage    = 74
+	exitAgain      = 75
+	exitInterrupt  = 130
+	exitTerminated = 143
+)
+
+// exitHelp ends every help text.
+const exitHelp = `Exit codes:
+    0  done
+    1  internal error
+    3  done, with rejects or with held or failed objects
+   64  usage or configuration
+   65  bad input (every object failed, or too many rejects), or verify found a difference
+   69  no host available
+   74  storage error
+   75  interrupted or superseded, run it again
+  130  stopped by SIGINT   (what was answered is kept; the command to continue is printed)
+  143  stopped by SIGTERM  (the same)
+`
+
+// partly is the end of a job that is not an error and not a plain success
+// either. It has been told by the summary already.
+type partly struct{ code int }
+
+func (*partly) Error() string { return "done in part" }
+
+// exitCode is the one place that maps an end to a code.
+func exitCode(err error) int {
+	var (
+		part *partly
+		stop *signalError
+	)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &part):
+		return part.code
+	case errors.As(err, &stop):
+		if stop.signal == syscall.SIGTERM {
+			return exitTerminated
+		}
+		return exitInterrupt
+	}
+	switch transform.ClassOf(err) {
+	case transform.Usage:
+		return exitUsage
+	case transform.BadInput:
+		return exitInput
+	case transform.NoHosts:
+		return exitHosts
+	case transform.Storage:
+		return exitStorage
+	case transform.Superseded, transform.Interrupted:
+		return exitAgain
+	}
+	return exitInternal
+}
+
+// endOf judges a job that ran to its end: nil when everything is published
+// without a reject, an error of the store that cost an object, else *partly.
+func endOf(r *transform.Result) error {
+	if r.Storage != nil {
+		return &transform.Failure{Class: transform.Storage, Err: r.Storage,
+			Hint: "see to the disk, then run the same command again: only what failed is done anew"}
+	}
+	failed, published := 0, 0
+	for i := range r.Manifest.Objects {
+		switch r.Manifest.Objects[i].Status {
+		case manifest.Published:
+			published++
+		case manifest.Failed:
+			failed++
+		}
+	}
+	all := len(r.Manifest.Objects)
+	switch {
+	case failed > 0 && failed == all:
+		return &partly{exitInput}
+	case published < all || r.Manifest.Totals.Rejected > 0:
+		return &partly{exitPartly}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+// Command batchmill runs a model over a whole dataset. See batchmill --help.
+//
+// What the program knows of the world (arguments, environment, streams,
+// signals) enters in main and travels in app, so that tests run it in their own
+// process. Results go to stdout, everything else to stderr.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	signals := make(chan os.Signal, 1)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(sig) { // nohup and background jobs of a shell ignore them on purpose
+			signal.Notify(signals, sig)
+		}
+	}
+	a := &app{
+		program:   os.Args[0],
+		stdout:    os.Stdout,
+		stderr:    os.Stderr,
+		lookupEnv: os.LookupEnv,
+		width:     terminalWidth,
+		signals:   signals,
+		release:   func() { signal.Stop(signals) },
+	}
+	os.Exit(a.run(context.Background(), os.Args[1:]))
+}
+
+// terminalWidth is the number of columns of the terminal at stderr, 0 when
+// there is none.
+func terminalWidth() int {
+	fd := int(os.Stderr.Fd())
+	if !term.IsTerminal(fd) || os.Getenv("TERM") == "dumb" {
+		return 0
+	}
+	width, _, err := term.GetSize(fd)
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/batchmill/batchmill/transform"
+)
+
+// How often progress is shown.
+const (
+	redrawEvery = 200 * time.Millisecond
+	lineEvery   = 10 * time.Second
+	jsonEvery   = time.Second
+)
+
+// A display shows progress. Its methods are called by one goroutine at a time.
+type display interface {
+	show(transform.Snapshot)
+	// end is the last call: it shows what must not be missed, and cleans up.
+	end(transform.Snapshot)
+}
+
+// showProgress shows p on stderr until the function it returns is called; when
+// that returns, nothing is being written any more.
+func (a *app) showProgress(p *transform.Progress, mode string) (stop func()) {
+	switch width := a.width(); {
+	case mode == "none":
+		return func() {}
+	case mode == "json":
+		return watch(p, jsonLines{json.NewEncoder(a.stderr)}, jsonEvery)
+	case width > 0:
+		return watch(p, &liveLine{w: a.stderr, width: a.width}, redrawEvery)
+	}
+	return watch(p, textLines{a.stderr}, lineEvery)
+}
+
+func watch(p *transform.Progress, d display, every time.Duration) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				d.show(p.Snapshot())
+			case <-quit:
+				d.end(p.Snapshot())
+				return
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+// jsonLines writes the snapshot as it is: its keys are a contract.
+type jsonLines struct{ enc *json.Encoder }
+
+func (j jsonLines) show(s transform.Snapshot) { _ = j.enc.Encode(s) }
+func (j jsonLines) end(s transform.Snapshot)  { j.show(s) }
+
+// textLines writes a line now and then, for logs.
+type textLines struct{ w io.Writer }
+
+func (t textLines) show(s transform.Snapshot) { fmt.Fprintln(t.w, status(s)) }
+func (t textLines) end(transform.Snapshot)    {} // the summary follows
+
+// liveLine redraws one line of a terminal. The width is asked each time, since
+// windows change theirs.
+type liveLine struct {
+	w     io.Writer
+	width func() int
+}
+
+// clearLine goes to the line's beginning and clears it.
+const clearLine = "\r\x1b[K"
+
+func (l *liveLine) show(s transform.Snapshot) {
+	width := l.width()
+	line := status(s)
+	if room := width - 1 - len(line) - 1; room >= 12 && s.TotalBytes > 0 {
+		line = bar(s, min(room, 30)) + " " + line
+	}
+	// One column stays free: a full line would wrap on some terminals.
+	_, _ = io.WriteString(l.w, clearLine+clip(line, max(0, width-1)))
+}
+
+func (l *liveLine) end(transform.Snapshot) { _, _ = io.WriteString(l.w, clearLine) }
+
+// bar draws the share of bytes read in n columns.
+func bar(s transform.Snapshot, n int) string {
+	inner := n - 2
+	full := int(min(1, float64(s.Bytes)/float64(s.TotalBytes)) * float64(inner))
+	return "[" + strings.Repeat("#", full) + strings.Repeat(".", inner-full) + "]"
+}
+
+// status is a snapshot in one line of ASCII, the most important first.
+func status(s transform.Snapshot) string {
+	if s.Hosts == 0 {
+		return "starting"
+	}
+	var b strings.Builder
+	if s.TotalBytes > 0 {
+		fmt.Fprintf(&b, "%3.0f%%  ", 100*min(1, float64(s.Bytes)/float64(s.TotalBytes)))
+	}
+	if s.HostsUp == 0 && s.Records == 0 {
+		fmt.Fprintf(&b, "waiting for a host to be ready (0 of %d)", s.Hosts)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%s records  %s/s  %s/s", count(float64(s.Records)), count(s.RecordsPerSecond), size(s.BytesPerSecond))
+	if t := left(s.ETASeconds); t != "" {
+		fmt.Fprintf(&b, "  %s left", t)
+	}
+	fmt.Fprintf(&b, "  in flight %d  retries %s  rejects %s  hosts %d/%d",
+		s.InFlight, count(float64(s.Retries)), count(float64(s.Rejects)), s.HostsUp, s.Hosts)
+	return b.String()
+}

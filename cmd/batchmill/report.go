@@ -1,0 +1,185 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/batchmill/batchmill/transform"
+)
+
+// usageError is a failure of the command line, with what to do about it.
+func usageError(hint, format string, args ...any) error {
+	return &transform.Failure{Class: transform.Usage, Err: fmt.Errorf(format, args...), Hint: hint}
+}
+
+// stopped is the end by a signal. err keeps what else went wrong meanwhile.
+func stopped(sig *signalError, err error) error {
+	f := &transform.Failure{Class: transform.Interrupted, Err: sig}
+	var resumable *interruptedRun
+	if errors.As(err, &resumable) {
+		f.Err = fmt.Errorf("%w; what was answered until then is kept", sig)
+		f.Hint = "to continue: " + resumable.command
+	}
+	return f
+}
+
+// report tells the user what went wrong: what and where, then what to do next.
+func (a *app) report(err error) {
+	var part *partly
+	if err == nil || errors.As(err, &part) {
+		return
+	}
+	fmt.Fprintf(a.stderr, "batchmill: %s\n", escape(err.Error()))
+	if hint := transform.HintOf(err); hint != "" {
+		fmt.Fprintf(a.stderr, "  hint: %s\n", escape(hint))
+	}
+	if exitCode(err) == exitInternal {
+		fmt.Fprintln(a.stderr, "  hint: this should not happen; please report it with the command and this message")
+	}
+}
+
+// escape makes text from inputs, hosts and file names safe for a terminal:
+// control characters, marks that reorder text, and bytes that are no UTF-8
+// come out as \n, \x1b, \u202e.
+func escape(s string) string {
+	clean := true
+	for _, r := range s {
+		if !printable(r) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case printable(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		s = s[size:]
+	}
+	return b.String()
+}
+
+// printable leaves out RuneError too: it may stand for a byte that is no UTF-8.
+func printable(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
+
+// clip is s, cut to at most n bytes at the beginning of a rune.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	hint := "batchmill --help lists the commands"
+	if n := nearest(name, names); n != "" {
+		hint = "did you mean " + n + "? " + hint
+	}
+	return usageError(hint, "no command is called %q", name)
+}
+
+// flagError puts an error of the flag parser into our words.
+func flagError(cmd *cobra.Command, err error) error {
+	var (
+		unknown *pflag.NotExistError
+		invalid *pflag.InvalidValueError
+		missing *pflag.ValueRequiredError
+	)
+	list := fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())
+	switch {
+	case errors.As(err, &unknown):
+		name := unknown.GetSpecifiedName()
+		if n := nearest(name, flagNames(cmd.Flags())); n != "" {
+			list = "did you mean --" + n + "? " + list
+		}
+		if len(name) == 1 {
+			return usageError(list, "unknown flag -%s", name)
+		}
+		return usageError(list, "unknown flag --%s", name)
+	case errors.As(err, &invalid):
+		return usageError("", "--%s: %w", invalid.GetFlag().Name, plainly(invalid.Unwrap(), invalid.GetValue()))
+	case errors.As(err, &missing):
+		return usageError(list, "--%s needs a value", missing.GetSpecifiedName())
+	}
+	return usageError(list, "%w", err)
+}
+
+// plainly rewords what strconv says about a value.
+func plainly(err error, value string) error {
+	var number *strconv.NumError
+	if !errors.As(err, &number) {
+		return err
+	}
+	if number.Func == "ParseBool" {
+		return fmt.Errorf("%q is neither true nor false", value)
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("%q is too large a number", value)
+	}
+	return fmt.Errorf("%q is not a number", value)
+}
+
+func flagNames(flags *pflag.FlagSet) []string {
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
+// nearest is the name that was probably meant, or "" when none is near.
+func nearest(s string, names []string) string {
+	best, least := "", 1+(len(s)+2)/3
+	for _, name := range names {
+		if d := distance(s, name); d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance counts the bytes to insert, remove or replace to get from a to b.
+func distance(a, b string) int {
+	if len(a) > 64 {
+		return len(a) // nobody means that
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

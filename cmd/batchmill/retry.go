@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/manifest"
+)
+
+const retryHelp = `Ask hosts again about the records that hosts rejected, and about no other, and
+write the outputs and rejects files anew of the objects that hold them. Records
+that could not be sent at all stay rejects.
+
+The job's settings are those in its manifest, whatever the defaults named below;
+flags may change what does not change the job. Hosts are the manifest's unless --host names others; they must
+be named where a host's URL has a query, which manifests do not keep. Headers
+are never taken from a manifest: give --host-header again. Relative inputs
+count from the directory of the first run, so run this one there too.`
+
+// retryFlags are what may be said anew. The rest is the job's, and binds it.
+var retryFlags = []string{"host", "host-header", "on-bad", "max-rejects", "batch-records", "batch-bytes", "concurrency", "timeout",
+	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress"}
+
+func (a *app) retryCommand() *cobra.Command {
+	given := new(options)
+	cmd := &cobra.Command{
+		Use:     "retry-rejects OUTPUT [--host URL ...] [flags]",
+		Short:   "ask again about the rejected records only, and rebuild the outputs",
+		Long:    retryHelp,
+		Example: "  batchmill retry-rejects out/ --host http://127.0.0.1:8080",
+		Args:    oneOutput,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := a.retryOptions(cmd.Context(), args[0], cmd.Flags())
+			if o == nil || err != nil {
+				return err
+			}
+			return a.untilStopped(cmd, args, o, true)
+		},
+	}
+	cmd.Flags().SortFlags = false
+	given.flags().VisitAll(func(f *pflag.Flag) {
+		if slices.Contains(retryFlags, f.Name) {
+			cmd.Flags().AddFlag(f)
+		}
+	})
+	return cmd
+}
+
+// retryOptions are the job's, as its manifest keeps them, under the flags. They
+// are nil when there is nothing to retry, which it tells.
+func (a *app) retryOptions(ctx context.Context, dir string, flags *pflag.FlagSet) (*options, error) {
+	s, err := readStatus(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := a.retryable(dir, s); !ok || err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, usageError("name the directory that --output named", "retry-rejects: %w", err)
+	}
+	defer root.Close()
+	m, err := readManifest(root, dir)
+	if err != nil {
+		return nil, err
+	}
+	o, err := recordedOptions(m, flags)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, manifestName), err)
+	}
+	if err := samePlace(dir, o.spec.Output); err != nil {
+		return nil, err
+	}
+	return o, inputsThere(o.spec.Input)
+}
+
+// retryable tells whether there is something to retry. That there is nothing
+// is no error; a job that is not that far is one.
+func (a *app) retryable(dir string, s *transform.Status) (bool, error) {
+	switch {
+	case s.State == transform.JobNone:
+		return false, noJob(dir)
+	case s.State == transform.JobRunning:
+		return false, &transform.Failure{Class: transform.Superseded, Err: fmt.Errorf("%s: another run of batchmill is at work there", dir),
+			Hint: "wait for it"}
+	case !s.Manifest || s.State == transform.JobUnfinished && s.Objects.Rebuilt == 0:
+		return false, usageError("run its command again first", "%s: the job there is not finished", dir)
+	case s.Rejected > 0 && s.Logged.IsZero():
+		return false, usageError("redo the job with --restart --overwrite", "%s: the log of the job there is gone, so its rejects cannot be asked about by themselves", dir)
+	case s.Retryable > 0 || s.Objects.Rebuilt > 0:
+		return true, nil
+	}
+	why := "the job has no rejects"
+	if s.Rejected > 0 {
+		why = fmt.Sprintf("none of the %s was made by a host", plural(s.Rejected, "reject"))
+	}
+	fmt.Fprintf(a.stdout, "nothing to retry: %s\n", why)
+	return false, nil
+}
+
+// recordedOptions reads what a manifest says about its job, and lays the flags
+// over it.
+func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet) (*options, error) {
+	o := &options{}
+	merged := o.flags()
+	if err := decodeConfig(m.Config, &o.spec); err != nil {
+		return nil, usageError("use the batchmill that wrote it, or run the job's own command with --restart --overwrite", "config: %w", err)
+	}
+	s := &o.spec
+	s.Restart, s.Overwrite = false, false
+	if !flags.Changed("host") && slices.ContainsFunc(s.Hosts, func(h string) bool { return strings.Contains(h, "[redacted]") }) {
+		return nil, usageError("name the hosts again with --host", "the query of a host's URL is not kept there")
+	}
+	if len(s.HostHeader) > 0 && !flags.Changed("host-header") {
+		return nil, usageError("give --host-header again; what is secret goes only where the command line says", "the job sent headers of its own to its hosts")
+	}
+	s.HostHeader = nil
+	if err := override(merged, flags); err != nil {
+		return nil, err
+	}
+	if err := checkProgress(o); err != nil {
+		return nil, err
+	}
+	return o, s.Validate()
+}
+
+// decodeConfig reads the configuration in a manifest, whose keys are the flags'
+// names with underscores.
+func decodeConfig(config json.RawMessage, s *transform.Spec) error {
+	var recorded map[string]json.RawMessage
+	if err := json.Unmarshal(config, &recorded); err != nil {
+		return err
+	}
+	fields := make(map[string]json.RawMessage, len(recorded))
+	for name, v := range recorded {
+		fields[strings.ReplaceAll(name, "_", "-")] = v
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields() // a setting that is not understood may change outputs
+	return dec.Decode(s)
+}
+
+// samePlace makes sure that dir is the output as the job named it: a manifest
+// whose outputs have two names for one directory could not be verified.
+func samePlace(dir, recorded string) error {
+	here, err := os.Stat(dir)
+	if err != nil {
+		return usageError("name the directory that --output named", "retry-rejects: %w", err)
+	}
+	there, err := os.Stat(recorded)
+	if err != nil || !os.SameFile(here, there) {
+		return usageError("run this in the directory of the first run, with the output where it was",
+			"%s: its job was run with --output %s, which is not that directory from here", dir, recorded)
+	}
+	return nil
+}
+
+// inputsThere makes sure that the inputs are found from here.
+func inputsThere(inputs []string) error {
+	for _, in := range inputs {
+		if _, err := os.Stat(in); !errors.Is(err, fs.ErrNotExist) {
+			continue // what else is wrong, opening it will tell
+		}
+		if matches, err := filepath.Glob(in); err == nil && len(matches) > 0 {
+			continue
+		}
+		hint := "put it back"
+		if !filepath.IsAbs(in) {
+			hint = "relative paths count from the directory of the first run: run this there"
+		}
+		return usageError(hint, "--input %s of the job is not there", in)
+	}
+	return nil
+}

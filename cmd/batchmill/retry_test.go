@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/manifest"
+)
+
+// A manifest gives back the settings that bind its job; flags give the others,
+// and secrets never come from a manifest.
+func TestRecordedOptions(t *testing.T) {
+	const job = `"input":["in.csv"],"output":"out","join":"input","batch_records":7,"max_record":"1MiB","max_rejects":"5%","timeout":"2s","restart":true,"overwrite":true`
+	for _, c := range []struct {
+		name, config string
+		args         []string
+		wrong        string // what the error says; empty for none
+	}{
+		{"as it was", `{` + job + `,"host":["http://a"]}`, nil, ""},
+		{"other hosts", `{` + job + `,"host":["http://b?[redacted]"]}`, []string{"--host", "http://a"}, ""},
+		{"other settings", `{` + job + `,"host":["http://a"],"host_header":["X=$OLD"]}`, []string{"--host-header", "X=$NEW", "--timeout", "3s"}, ""},
+		{"hosts not kept", `{` + job + `,"host":["http://a","http://b?[redacted]"]}`, nil, "query"},
+		{"headers not taken", `{` + job + `,"host":["http://a"],"host_header":["X=$OLD"]}`, nil, "headers"},
+		{"from a newer batchmill", `{` + job + `,"host":["http://a"],"rounding":"up"}`, nil, "rounding"},
+		{"no configuration", `[]`, nil, "config"},
+		{"a wrong type", `{"limit":"many"}`, nil, "limit"},
+		{"nothing in it", `{}`, nil, "--input"},
+	} {
+		flags := new(options).flags()
+		if err := flags.Parse(c.args); err != nil {
+			t.Fatal(err)
+		}
+		o, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(c.config)}, flags)
+		if c.wrong != "" {
+			if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), c.wrong) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		s := o.spec
+		if s.Restart || s.Overwrite || s.Join != "input" || s.BatchRecords != 7 || s.MaxRecord != 1<<20 || s.MaxRejects.Percent != 5 || s.Hosts[0] != "http://a" {
+			t.Errorf("%s: %+v", c.name, s)
+		}
+		for _, h := range s.HostHeader {
+			if strings.Contains(h, "OLD") {
+				t.Errorf("%s: a header from the manifest", c.name)
+			}
+		}
+		if want := map[bool]string{true: "3s", false: "2s"}[len(c.args) == 4]; s.Timeout.String() != want {
+			t.Errorf("%s: timeout %s, want %s", c.name, s.Timeout, want)
+		}
+	}
+}
+
+// What retry-rejects can be told is no part of what binds a job, and has the
+// names of run's flags.
+func TestRetryFlagsBindNothing(t *testing.T) {
+	all := new(options).flags()
+	for _, name := range retryFlags {
+		if all.Lookup(name) == nil {
+			t.Errorf("run has no --%s", name)
+		}
+	}
+	for _, name := range []string{"input", "output", "join", "limit", "max-record", "header", "restart", "overwrite", "dry-run"} {
+		for _, f := range retryFlags {
+			if f == name {
+				t.Errorf("--%s can be changed by retry-rejects", name)
+			}
+		}
+	}
+}
+
+func TestStateDecidesWhetherToRetry(t *testing.T) {
+	finished := transform.Status{State: transform.JobFinished, Manifest: true}
+	lost := finished
+	lost.Rejected, lost.Retryable = 2, 0
+	torn := finished
+	torn.State, torn.Objects.Rebuilt = transform.JobUnfinished, 1
+	for _, c := range []struct {
+		name string
+		s    transform.Status
+		ok   bool
+		code int
+	}{
+		{"none", transform.Status{State: transform.JobNone}, false, exitUsage},
+		{"running", transform.Status{State: transform.JobRunning, Manifest: true}, false, exitAgain},
+		{"unfinished", transform.Status{State: transform.JobUnfinished}, false, exitUsage},
+		{"no rejects", finished, false, exitDone},
+		{"log gone", lost, false, exitUsage},
+		{"a retry that crashed behind its last answer", torn, true, exitDone},
+	} {
+		ok, err := newConsole().retryable("out", &c.s)
+		if ok != c.ok || exitCode(err) != c.code {
+			t.Errorf("%s: %v, %v", c.name, ok, err)
+		}
+	}
+}
+
+// A manifest may come from anywhere: it must not crash the program.
+func FuzzRecordedOptions(f *testing.F) {
+	for _, s := range []string{`{}`, `{"input":["a"],"output":"b"}`, `{"max_rejects":"1e999%"}`, `{"memory":"1e18TiB"}`, `{"max-rejects":null}`, `nul`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, config string) {
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		if _, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(config)}, flags); err != nil && exitCode(err) != exitUsage {
+			t.Fatalf("%q: %v", config, err)
+		}
+	})
+}

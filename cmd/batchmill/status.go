@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/batchmill/batchmill/transform"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "status OUTPUT [flags]",
+		Short: "how far a running, crashed or finished job is",
+		Long: `Tell how far the job in OUTPUT is, and what to do next. It reads the job's log
+and manifest, locks and writes nothing, and may be called while the job runs.
+Without a job in OUTPUT the exit code is 64.`,
+		Example: "  batchmill status out/\n  batchmill status out/ --json | jq -r .state",
+		Args:    oneOutput,
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args[0], asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
+	return cmd
+}
+
+// oneOutput wants the output directory, and nothing else.
+func oneOutput(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError(fmt.Sprintf("write batchmill %s OUTPUT", cmd.Name()), "%s takes one output directory, and got %d", cmd.Name(), len(args))
+	}
+	return nil
+}
+
+func (a *app) status(ctx context.Context, dir string, asJSON bool) error {
+	s, err := readStatus(ctx, dir)
+	if err != nil {
+		return err
+	}
+	switch {
+	case asJSON:
+		if err := json.NewEncoder(a.stdout).Encode(s); err != nil {
+			return err
+		}
+	case s.State != transform.JobNone:
+		writeStatus(a.stdout, s)
+	}
+	if s.State == transform.JobNone {
+		return noJob(dir)
+	}
+	return nil
+}
+
+func noJob(dir string) error {
+	return usageError("name the directory that --output named", "%s: no job of batchmill is known there", dir)
+}
+
+func readStatus(ctx context.Context, dir string) (*transform.Status, error) {
+	out, err := transform.PeekOutput(ctx, &transform.Spec{Output: dir})
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := out.(io.Closer); ok {
+		defer c.Close()
+	}
+	return transform.ReadStatus(ctx, out)
+}
+
+func writeStatus(w io.Writer, s *transform.Status) {
+	fmt.Fprintf(w, "%s: %s\n", s.State, escape(filepath.Clean(s.Output)+string(filepath.Separator)))
+	if s.JobID != "" {
+		row(w, "job", "%s, begun %s", escape(s.JobID), s.Started.Local().Format(time.DateTime))
+	}
+	row(w, "objects", "%s", objectsLine(s.Objects))
+	records := fmt.Sprintf("%s answered, %s", grouped(s.Answered), plural(s.Rejected, "reject"))
+	if s.Retryable > 0 {
+		records += fmt.Sprintf(", %s of them by hosts", grouped(s.Retryable))
+	}
+	row(w, "records", "%s", records)
+	switch {
+	case s.State == transform.JobFinished:
+		row(w, "finished", "%s", s.Finished.Local().Format(time.DateTime))
+	case !s.Logged.IsZero():
+		row(w, "last logged", "%s", s.Logged.Local().Format(time.DateTime))
+	}
+	row(w, "manifest", "%s, _SUCCESS %s", written(s.Manifest), written(s.Success))
+	for i, next := range s.Next {
+		row(w, map[bool]string{true: "next"}[i == 0], "%s", next)
+	}
+}
+
+func written(is bool) string {
+	if is {
+		return "written"
+	}
+	return "not written"
+}
+
+// objectsLine names the counts that are not zero.
+func objectsLine(c transform.ObjectCounts) string {
+	line := grouped(c.Total)
+	sep := ": "
+	for _, n := range []struct {
+		n    int64
+		what string
+	}{{c.Published, "published"}, {c.Held, "held"}, {c.Failed, "failed"}, {c.Begun, "begun"}, {c.Untouched, "untouched"}, {c.Rebuilt, "being rebuilt"}} {
+		if n.n > 0 {
+			line += sep + grouped(n.n) + " " + n.what
+			sep = ", "
+		}
+	}
+	return line
+}

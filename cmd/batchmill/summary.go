@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/manifest"
+)
+
+// maxNamed is how many objects that were not published a summary names.
+const maxNamed = 10
+
+// summarize tells on stdout how a job ended, to be read in five seconds.
+func (a *app) summarize(spec *transform.Spec, r *transform.Result, s transform.Snapshot, end error) {
+	m := r.Manifest
+	if r.AlreadyDone {
+		fmt.Fprintf(a.stdout, "nothing to do: this job ended at %s: %s from %s\n",
+			m.Finished.Local().Format(time.DateTime), plural(m.Totals.In, "record"), plural(int64(len(m.Objects)), "object"))
+	} else {
+		writeSpeed(a.stdout, m, s)
+	}
+	writeCounts(a.stdout, m)
+	if !r.AlreadyDone {
+		writeHosts(a.stdout, r, s)
+	}
+	writePlaces(a.stdout, spec.Output, m)
+	writeUnpublished(a.stdout, m)
+	writeEnd(a.stdout, m, end)
+}
+
+// row is a line of the summary: what, and what about it.
+func row(w io.Writer, what, format string, args ...any) {
+	fmt.Fprintf(w, "  %-11s "+format+"\n", append([]any{what}, args...)...)
+}
+
+// writeSpeed counts what this run asked about: neither what the log answered,
+// nor objects that an earlier run had settled.
+func writeSpeed(w io.Writer, m *manifest.Manifest, s transform.Snapshot) {
+	var bytes int64
+	for i := range m.Objects {
+		bytes += m.Objects[i].Input.Size
+	}
+	asked := s.Records - m.Totals.Resumed
+	line := fmt.Sprintf("done in %s: %s from %s (%s)", span(time.Duration(m.Totals.Seconds*float64(time.Second))),
+		plural(m.Totals.In, "record"), plural(int64(len(m.Objects)), "object"), size(float64(bytes)))
+	if m.Totals.Seconds > 0 && asked > 0 && requested(m) > 0 {
+		line += fmt.Sprintf(", %s records/s", grouped(int64(float64(asked)/m.Totals.Seconds)))
+	}
+	fmt.Fprintln(w, line)
+	if m.Totals.Resumed > 0 {
+		row(w, "resumed", "%s answered from the log", plural(m.Totals.Resumed, "record"))
+	}
+}
+
+func writeCounts(w io.Writer, m *manifest.Manifest) {
+	t := m.Totals
+	row(w, "answers", "%s   rejects %s   written %s   retries %s", grouped(t.Answered), grouped(t.Rejected), grouped(t.Out), grouped(t.Retries))
+}
+
+// requested counts the requests of this run; totals may hold those of earlier ones.
+func requested(m *manifest.Manifest) (n int64) {
+	for i := range m.Hosts {
+		n += m.Hosts[i].Requests
+	}
+	return n
+}
+
+func writeHosts(w io.Writer, r *transform.Result, s transform.Snapshot) {
+	if requested(r.Manifest) == 0 {
+		return
+	}
+	l := r.Latency
+	row(w, "hosts", "%d of %d up   p50 %s  p95 %s  p99 %s", s.HostsUp, s.Hosts, latency(l.P50), latency(l.P95), latency(l.P99))
+	if r.Slowest != "" && r.Manifest.Totals.Seconds >= 1 { // shorter jobs are held back by nothing
+		row(w, "held back", "by %s", r.Slowest)
+	}
+}
+
+func writePlaces(w io.Writer, output string, m *manifest.Manifest) {
+	row(w, "outputs", "%s", escape(filepath.Clean(output)+string(filepath.Separator)))
+	if m.Totals.Rejected > 0 {
+		row(w, "rejects", "%s", escape(filepath.Join(output, "_rejects")+string(filepath.Separator)))
+	}
+	row(w, "manifest", "%s", escape(filepath.Join(output, manifestName)))
+}
+
+func writeUnpublished(w io.Writer, m *manifest.Manifest) {
+	named, more := 0, 0
+	for i := range m.Objects {
+		o := &m.Objects[i]
+		if o.Status == manifest.Published {
+			continue
+		}
+		if named++; named > maxNamed {
+			more++
+			continue
+		}
+		why := o.Error
+		if why == "" && o.Status == manifest.Held {
+			why = plural(o.Rejected, "reject")
+		}
+		row(w, string(o.Status), "%s: %s", escape(o.Input.URI), escape(why))
+	}
+	if more > 0 {
+		row(w, "", "... and %s more; the manifest names them all", grouped(int64(more)))
+	}
+}
+
+// writeEnd says why the exit code is not 0 although the job ran to its end.
+func writeEnd(w io.Writer, m *manifest.Manifest, end error) {
+	var part *partly
+	if !errors.As(end, &part) {
+		return
+	}
+	held, failed := 0, 0
+	for i := range m.Objects {
+		switch m.Objects[i].Status {
+		case manifest.Held:
+			held++
+		case manifest.Failed:
+			failed++
+		}
+	}
+	why := ""
+	for _, n := range []struct {
+		n    int64
+		text string
+	}{{m.Totals.Rejected, "record without an answer"}, {int64(held), "object held"}, {int64(failed), "object failed"}} {
+		if n.n == 0 {
+			continue
+		}
+		if why != "" {
+			why += ", "
+		}
+		why += counted(n.n, n.text)
+	}
+	row(w, "exit code", "%d: %s", part.code, why)
+}
+
+// counted writes a number with a phrase whose first word is the noun.
+func counted(n int64, phrase string) string {
+	for i := range phrase {
+		if phrase[i] == ' ' && n != 1 {
+			return grouped(n) + " " + phrase[:i] + "s" + phrase[i:]
+		}
+	}
+	return grouped(n) + " " + phrase
+}
