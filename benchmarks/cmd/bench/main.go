@@ -1,0 +1,145 @@
+// Command bench measures batchmill against the floor (the least program that
+// does the same) and a plain Go program, on the same corpus, against the same
+// cheap host, in turn. It prints CPU seconds and wall seconds for a million
+// records, peak memory, ratios, and whether each target is reached.
+//
+// It exits with 1 when a program failed or when outputs differ, and with
+// --strict also when a target was missed.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/batchmill/batchmill/benchmarks/corpus"
+)
+
+// settings are the flags.
+type settings struct {
+	dir         string
+	records     int64
+	repeats     int
+	concurrency int
+	long        bool
+	strict      bool
+	noPlain     bool
+}
+
+func parse(args []string) (settings, error) {
+	var s settings
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&s.dir, "dir", ".cache/bench", "`folder` for programs, corpora and outputs; corpora are kept")
+	flags.Int64Var(&s.records, "records", 1_000_000, "`records` in the corpora that times are taken on")
+	flags.IntVar(&s.repeats, "repeats", 5, "how often each program runs on each corpus")
+	flags.IntVar(&s.concurrency, "concurrency", 8, "requests in flight")
+	flags.BoolVar(&s.long, "long", false, "measure memory with 10 million records too (needs 9 GB of disk)")
+	flags.BoolVar(&s.strict, "strict", false, "exit with 1 when a target was missed")
+	flags.BoolVar(&s.noPlain, "no-plain", false, "leave the plain program out; it takes most of the time")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return s, fmt.Errorf("unknown argument %q; see --help", flags.Arg(0))
+	case s.records < 1 || s.repeats < 1 || s.concurrency < 1:
+		return s, errors.New("--records, --repeats and --concurrency must be 1 or more")
+	}
+	return s, nil
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // the second signal kills
+	s, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(ctx, s, os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+var errMissed = errors.New("a target was missed")
+
+// run is the whole measurement.
+func run(ctx context.Context, s settings, out io.Writer) error {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	tools, err := build(ctx, s.dir, !s.noPlain, out)
+	if err != nil {
+		return err
+	}
+	host, err := startHost(ctx, tools.host)
+	if err != nil {
+		return err
+	}
+	defer host.stop()
+	b := bench{settings: s, programs: tools.programs, host: host.url, out: out}
+	var all []verdict
+	var csvCPU time.Duration // for a million records
+	for i, w := range timed(s.records) {
+		series, err := b.measure(ctx, w)
+		if err != nil {
+			return err
+		}
+		if ours := series[batchmillName]; i == 0 && len(ours) > 0 {
+			csvCPU = time.Duration(each(ours, func(u usage) float64 { return u.cpu.Seconds() }).median * 1e15 / float64(w.records))
+		}
+		printSeries(out, w, series, s.repeats)
+		all = append(all, judgeTimes(w, series)...)
+	}
+	if csvCPU > 0 {
+		log, err := b.log(ctx, csvCPU)
+		if err != nil {
+			return err
+		}
+		all = append(all, log...)
+	}
+	memory, err := b.memory(ctx)
+	if err != nil {
+		return err
+	}
+	all = append(all, memory...)
+	if missed := printVerdicts(out, all); missed && s.strict {
+		return errMissed
+	}
+	return nil
+}
+
+// timed are the workloads that CPU time is taken on.
+func timed(records int64) []workload {
+	return []workload{
+		{corpus.CSV, records, 1000}, {corpus.JSONL, records, 1000},
+		{corpus.CSV, records, 100}, {corpus.JSONL, records, 100},
+	}
+}
+
+// sizes are the corpora that peak memory is taken on.
+func sizes(long bool) []int64 {
+	if long {
+		return []int64{100_000, 1_000_000, 10_000_000}
+	}
+	return []int64{100_000, 1_000_000}
+}
+
+// corpusFile makes the corpus of w where it is not there yet.
+func (b *bench) corpusFile(w workload) (string, error) {
+	name := filepath.Join(b.dir, fmt.Sprintf("corpus-%d.%s", w.records, w.format))
+	if _, err := os.Stat(name); err == nil {
+		return name, nil
+	}
+	fmt.Fprintf(os.Stderr, "bench: making %s\n", name)
+	return name, corpus.WriteFile(name, corpus.Spec{Format: w.format, Records: w.records, Seed: 1})
+}
