@@ -1,0 +1,72 @@
+# Go and make are all that is needed; the go command fetches the modules. What is
+# built stays in bin/, and nothing outside the checkout changes but Go's caches.
+
+GO         ?= go
+CC         ?= cc
+SEEDS      ?= 1000000
+FUZZTIME   ?= 5s
+MUTANTS    ?= .
+# Pinned here, once; CI takes it from here too.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The race detector needs a C compiler that can link.
+RACE := $(shell printf 'int main(void){return 0;}' | $(CC) -x c -o /dev/null - 2>/dev/null && echo -race)
+
+.PHONY: build help demo test race lint staticcheck direction fuzz bench mutants simulate crash clean
+
+build: ## build bin/batchmill (what plain make does)
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/batchmill ./cmd/batchmill
+
+help: ## say what the targets do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: build ## the whole thing in a minute: sample data, hosts, joined outputs, a report
+	bin/batchmill demo
+
+test: ## all tests, with the race detector where a C compiler answers
+ifeq ($(RACE),)
+	@echo "no working C compiler ($(CC)): testing without the race detector"
+	CGO_ENABLED=0 $(GO) test -timeout 20m ./...
+else
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+endif
+
+race: ## all tests with the race detector, or an error
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+lint: direction staticcheck ## formatting, vet, the direction of imports, staticcheck
+	@files="$$(gofmt -l .)"; test -z "$$files" || { echo "not formatted (run: gofmt -w .):"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+
+staticcheck: ## the linter, pinned
+	$(GO) run $(STATICCHECK) ./...
+
+direction: ## which package may import which
+	$(GO) test ./benchmarks/house
+
+# The go command now and then takes the end of -fuzztime for a failure
+# ("context deadline exceeded"); a real one comes with its input.
+fuzz: ## every fuzz target for FUZZTIME (5s)
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$target"; \
+			out="$$($(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg 2>&1)" && continue; \
+			echo "$$out" | grep -q 'context deadline exceeded' && ! echo "$$out" | grep -q 'Failing input' && continue; \
+			echo "$$out"; exit 1; \
+		done; \
+	done
+
+bench: build ## measure against the least possible and a plain program, with targets
+	$(GO) run ./benchmarks/cmd/bench
+
+mutants: ## break the promises on purpose, and see that the tests notice; MUTANTS is a pattern of names
+	$(GO) run ./transform/mutants -run '$(MUTANTS)'
+
+simulate: ## a million random jobs (SEEDS), in virtual time; hours
+	$(GO) test ./transform -run '^TestSimulation$$' -timeout 0 -sim.seeds $(SEEDS)
+
+crash: ## kill jobs at every instant, and fail every operation of the disk; 10 minutes
+	$(GO) test ./transform/crashtest -v -run '^Test(Killed|Error)' -count 1 -timeout 0 -args -crash.full
+
+clean: ## remove what was built
+	rm -rf bin .cache
