@@ -1,0 +1,91 @@
+package splice
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// maxIndex bounds an index that is read into memory, in bytes: about five
+// million pages of one chunk.
+const maxIndex = 64 << 20
+
+// read reads an extent that has to be held in memory.
+func (f *File) read(e extent) ([]byte, error) {
+	if e.n > maxIndex {
+		return nil, bad("an index of %d bytes is above the limit of %d", e.n, maxIndex)
+	}
+	data := make([]byte, e.n)
+	return data, f.readAt(data, e.at)
+}
+
+// movedIndex is the chunk's offset index with delta added to every page. A
+// page that is not among the bytes that were copied is an error.
+func movedIndex(f *File, k *chunk, delta int64) (section, error) {
+	if k.offsetIndex.n == 0 {
+		return section{}, nil
+	}
+	src, err := f.read(k.offsetIndex)
+	if err != nil {
+		return section{}, err
+	}
+	c := cursor{b: src}
+	m := c.message(&offsetIndexShape)
+	if err := c.err(offsetIndexShape.name); err != nil {
+		return section{}, err
+	}
+	pages, err := movePages(m.list(indexPages), k.data, delta)
+	if err != nil {
+		return section{}, fmt.Errorf("offset index: %w", err)
+	}
+	m.set(indexPages, pages)
+	return section{data: m.append(nil)}, nil
+}
+
+// movePages is a list of pages with delta added to the offset of each.
+func movePages(c cursor, in extent, delta int64) ([]byte, error) {
+	var scratch [binary.MaxVarintLen64]byte
+	n := c.listOf(kindStruct)
+	dst := appendListHead(make([]byte, 0, len(c.b)+n), kindStruct, n)
+	for range n {
+		p := c.message(&pageShape)
+		if c.bad != "" {
+			break
+		}
+		at, size := p.int(pageOffset), p.int(pageSize)
+		if at < in.at || size < 0 || size > in.n || at-in.at > in.n-size {
+			return nil, bad("a page of %d bytes at offset %d is not in its chunk, %d bytes at %d", size, at, in.n, in.at)
+		}
+		p.set(pageOffset, binary.AppendVarint(scratch[:0], at+delta))
+		dst = p.append(dst)
+	}
+	return dst, c.err("the list of pages")
+}
+
+// distrust takes out of a chunk what its new file would make readers believe.
+//
+// min_value, max_value and the column index mean something only with the
+// ColumnOrder that they were made with; where the output has another one for
+// the leaf, they go. min and max, their predecessors, are believed or not by
+// the file's CreatedBy (PARQUET-251 and others); where that changes, they go.
+func (w *Writer) distrust(k *chunk, f *File, leaf, to int) error {
+	var ids []int
+	if w.orders != nil && !bytes.Equal(f.order(leaf), w.orders[to]) {
+		ids = append(ids, statsMax, statsMin, statsMaxExact, statsMinExact)
+		k.columnIndex = extent{}
+	}
+	if f != w.base && f.CreatedBy() != w.base.CreatedBy() {
+		ids = append(ids, statsOldMax, statsOldMin)
+	}
+	if ids == nil || !k.meta.has(metaStatistics) {
+		return nil
+	}
+	c := cursor{b: k.meta.fields[metaStatistics].raw}
+	stats := c.message(&statsShape)
+	if err := c.err(statsShape.name); err != nil {
+		return err
+	}
+	stats.drop(ids...)
+	k.meta.set(metaStatistics, stats.append(nil))
+	return nil
+}
