@@ -13,8 +13,9 @@ import "fmt"
 // A Span is the half-open range [Start, End) of bytes in an arena.
 type Span struct{ Start, End uint32 }
 
-// A Batch is consecutive records of one object that travel in one request.
-// Text formats fill Data and Recs; every format sets Rows.
+// A Batch is consecutive records of one object that travel in one request. It
+// has two faces: text formats fill Data, a format that stores columns fills
+// Columns. Both fill Recs, and every format sets Rows.
 type Batch struct {
 	// First is the number of the batch's first record in its object, from 1.
 	First int64
@@ -24,7 +25,12 @@ type Batch struct {
 	// The batch owns it; Reset keeps its capacity.
 	Data []byte
 	// Recs holds a span of Data for each record, line end included, in order.
+	// The spans of a batch of columns are empty.
 	Recs []Span
+	// Columns holds the records of a format that stores columns; it is nil,
+	// or left from an earlier use and of no meaning, where Data holds them.
+	// The batch owns it; Reset keeps its memory.
+	Columns Columns
 	// Gaps tells that bytes which belong to no record (blank lines) stand
 	// between the first record and the last.
 	Gaps bool
@@ -51,7 +57,7 @@ const (
 	ReasonQuote     Reason = "bad_quote"      // CSV: a bare or unclosed quote
 	ReasonTooLarge  Reason = "too_large"      // longer than --max-record
 	ReasonInvalid   Reason = "invalid_json"   // JSON Lines: not one valid JSON value
-	ReasonType      Reason = "column_type"    // CSV: a field that is not of its column's type
+	ReasonType      Reason = "column_type"    // a value that is not of its column's type
 	ReasonKeyClash  Reason = "key_clash"      // JSON: holds the answer's key already
 	ReasonNoColumn  Reason = "unknown_column" // JSON to CSV: a key that is no column
 	ReasonNoField   Reason = "missing_field"  // a filter names a field it lacks
@@ -66,7 +72,27 @@ func (b *Batch) Record(i int) []byte { return b.Data[b.Recs[i].Start:b.Recs[i].E
 
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
-	*b = Batch{Data: b.Data[:0], Recs: b.Recs[:0], Flaws: b.Flaws[:0]}
+	if b.Columns != nil {
+		b.Columns.Reset()
+	}
+	*b = Batch{Data: b.Data[:0], Recs: b.Recs[:0], Columns: b.Columns, Flaws: b.Flaws[:0]}
+}
+
+// Size is the memory that the batch's records take, in bytes.
+func (b *Batch) Size() int {
+	if b.Columns != nil {
+		return len(b.Data) + b.Columns.Size()
+	}
+	return len(b.Data)
+}
+
+// Columns are the records of a batch by column, decoded as far as the job
+// needs them. What they hold is known to the package that made them.
+type Columns interface {
+	// Size is the memory that the records take, in bytes; 0 after Reset.
+	Size() int
+	// Reset empties the columns and keeps their memory.
+	Reset()
 }
 
 // AddFlaw notes that record i is flawed, unless it is known to be already.
@@ -145,6 +171,10 @@ type Value struct {
 // A Row is one record by fields, the face that every format shows to others.
 // Numbers keep their text: nothing goes through a float.
 type Row struct {
+	// Need tells which values will be looked at, by their place; nil for
+	// all, and what is past its end is not needed. The others may be left
+	// Null: to decode a value costs. It is the caller's, and Reset keeps it.
+	Need   []bool
 	Shape  Shape
 	Names  []string // as long as Values when Shape is Object
 	Values []Value
@@ -152,13 +182,24 @@ type Row struct {
 }
 
 // Reset empties the row and keeps its memory.
-func (r *Row) Reset() { *r = Row{Names: r.Names[:0], Values: r.Values[:0], Buf: r.Buf[:0]} }
+func (r *Row) Reset() {
+	*r = Row{Need: r.Need, Names: r.Names[:0], Values: r.Values[:0], Buf: r.Buf[:0]}
+}
 
 // Rows reads records by fields.
 type Rows interface {
 	// Row resets r and fills it with record i of b, which must have no flaw.
 	// r may alias b.Data and r.Buf. It may run on many batches at once.
 	Row(b *Batch, i int, r *Row) error
+}
+
+// Cells are Rows whose records all have the schema's columns, in their order,
+// and whose Reader.Check has looked at every value. Single fields then go into
+// a payload without a row between.
+type Cells interface {
+	Rows
+	// AppendCell appends the Text of field col of record i and tells its Kind.
+	AppendCell(dst []byte, b *Batch, i, col int) ([]byte, Kind)
 }
 
 // An Encoder renders payloads. Its methods may run on many batches at once.
@@ -206,10 +247,12 @@ func (a *Answers) Bytes(i int) []byte {
 
 // A Decoder finds the answers in a response.
 type Decoder interface {
-	// Decode appends exactly want answers to dst, as ranges of body. When
-	// body does not hold exactly want of them it returns a *CountError, when
-	// it cannot be parsed a *SyntaxError; dst then comes back as it was.
-	Decode(dst []Answer, body []byte, want int) ([]Answer, error)
+	// Decode appends exactly want answers to dst, as ranges of the text that
+	// it returns: body itself where the answers stand in it, or what body was
+	// decoded to. When body does not hold exactly want of them it returns a
+	// *CountError, when it cannot be parsed a *SyntaxError; dst then comes
+	// back as it was.
+	Decode(dst []Answer, body []byte, want int) (list []Answer, text []byte, err error)
 	// Whole tells whether body shows by itself that nothing was cut off its
 	// end: a final newline, or the end of the JSON document.
 	Whole(body []byte) bool
@@ -233,22 +276,57 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("byte %d: %s", e.Offset, e.Message)
 }
 
-// A Joiner writes output records. Its methods may run on many batches at once.
+// A Layout is what all output records of a job have in common because of its
+// answers. The job's first answers in input order settle it, once.
+type Layout struct {
+	// Fields is the number of output fields that an answer takes; 0 where
+	// the output's format does not fix it.
+	Fields int `json:"fields"`
+	// Columns are the answer's columns where the output's columns have types.
+	Columns []Column `json:"columns,omitempty"`
+	// Seen is how many answers were looked at.
+	Seen int `json:"seen,omitempty"`
+}
+
+// A Column is a typed column of an output.
+type Column struct {
+	Name string `json:"name"`
+	Type Type   `json:"type"`
+}
+
+// Type is what the values of a typed column are.
+type Type string
+
+// The types of columns that batchmill makes. Every column may hold nulls.
+const (
+	Unknown Type = ""        // only nulls were seen so far
+	Integer Type = "integer" // 64 bits, signed
+	Double  Type = "double"  // IEEE 754, 64 bits
+	Boolean Type = "boolean"
+	Text    Type = "string" // UTF-8
+	Doubles Type = "list"   // a list of doubles
+	Nested  Type = "json"   // any JSON value, as its text
+)
+
+// A Joiner writes output records. Its methods may run on many batches at once,
+// but for Learn.
 type Joiner interface {
 	// Check adds a flaw for every record that cannot stand in the output. It
 	// runs before anything is asked, so that no answer is paid for in vain.
 	Check(b *Batch)
-	// Width is the number of output fields that an answer takes, and 0 where
-	// the output format does not fix it. The width of the job's first answer
-	// binds the job.
-	Width(answer []byte, form Form) int
+	// Learn adds to l what an answer shows about it: the answers of the job
+	// come in input order, until it returns true and l is settled. Without
+	// an answer (NoAnswer) there will be none any more, and Learn settles
+	// what is still open. Where answers decide nothing it does nothing.
+	Learn(l *Layout, answer []byte, form Form) (settled bool)
 	// Fit looks at every answer of a; misfit is called for each that cannot
-	// stand in an output whose answers have width fields.
-	Fit(a *Answers, width int, misfit func(i int, message string))
+	// stand in an output of this layout.
+	Fit(a *Answers, l *Layout, misfit func(i int, message string))
 	// Begin appends what stands before an object's first output record.
-	Begin(dst []byte, width int) []byte
+	Begin(dst []byte, l *Layout) []byte
 	// Join appends an output record for each record of b that has an answer,
 	// and with placeholders one for each that has none. It returns how many
-	// records it wrote, which the engine holds against its own count.
-	Join(dst []byte, b *Batch, a *Answers, width int, placeholders bool) ([]byte, int)
+	// records it wrote, which the engine holds against its own count. What
+	// it appends is text, or what the format's own writer takes.
+	Join(dst []byte, b *Batch, a *Answers, l *Layout, placeholders bool) ([]byte, int)
 }

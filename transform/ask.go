@@ -68,7 +68,7 @@ func (r *run) prepare(ctx context.Context, p *place, a ask) (*exchange, error) {
 	c := r.plan.codec
 	x := &exchange{run: r, place: p, room: max(a.room, r.answerSize.Load()*int64(len(a.sel)))}
 	body := c.encoder.Encode(p.payload[:0], p.batch, a.sel)
-	if first := p.batch.Recs[a.sel[0]].Start; len(body) > 0 && &body[0] != &p.batch.Data[first] {
+	if !aliases(body, p.batch, a.sel[0]) {
 		p.payload = body // rendered; else it is a part of the arena
 		x.payload = int64(len(body))
 	}
@@ -83,6 +83,12 @@ func (r *run) prepare(ctx context.Context, p *place, a ask) (*exchange, error) {
 		Into: responses.get(), Reserve: x.reserve,
 	}
 	return x, nil
+}
+
+// aliases tells whether body is a part of b's arena, from record i on.
+func aliases(body []byte, b *formats.Batch, i int32) bool {
+	at := int(b.Recs[i].Start)
+	return len(body) == 0 || at < len(b.Data) && &body[0] == &b.Data[at]
 }
 
 // reserve finds room for n more bytes of the response.
@@ -105,11 +111,15 @@ func (x *exchange) drop() {
 	responses.put(x.Into)
 }
 
-// keep gives back what the exchange holds but for the response's body, which
-// the place owns now.
-func (x *exchange) keep(body []byte) {
-	x.place.held += int64(len(body))
-	x.run.window.shrink(x.payload + x.room - int64(len(body)))
+// keep gives back what the exchange holds but for the text of the answers,
+// which the place owns now.
+func (x *exchange) keep(text []byte) {
+	x.place.held += int64(len(text))
+	if more := int64(len(text)) - x.payload - x.room; more > 0 {
+		x.run.window.charge(more) // decoded text may be larger than the response
+	} else {
+		x.run.window.shrink(-more)
+	}
 }
 
 // invoke sends the request and takes its answers. The outcome is judged after
@@ -126,14 +136,15 @@ func (r *run) invoke(ctx context.Context, a ask, lease *workers.Lease, x *exchan
 		return workers.Outcome{}, errNoRoom
 	}
 	o := workers.Classify(resp, err)
+	var text []byte
 	if o.Cause == workers.Good {
-		o = r.take(x.place, a.sel, resp, o)
+		o, text = r.take(x.place, a.sel, resp, o)
 	}
 	if o.Cause != workers.Good {
 		x.drop()
 		return o, nil
 	}
-	x.keep(resp.Body)
+	x.keep(text)
 	r.learnAnswerSize(len(resp.Body) / len(a.sel))
 	return o, nil
 }
@@ -150,33 +161,32 @@ const maxAnswers = maxEntry / 2
 
 // take finds the answers in a 2xx response and puts them beside their records.
 // Whatever does not hold exactly one answer for each record asked about is
-// refused whole.
-func (r *run) take(p *place, sel []int32, resp workers.Response, o workers.Outcome) workers.Outcome {
+// refused whole. It returns the text that the answers are ranges of.
+func (r *run) take(p *place, sel []int32, resp workers.Response, o workers.Outcome) (workers.Outcome, []byte) {
 	dec := r.plan.codec.decoder(resp.ContentType)
 	if resp.Unframed && !dec.Whole(resp.Body) {
 		o.Cause, o.Message = workers.Broken, "the connection ended, and the response does not show that it is whole"
-		return o
+		return o, nil
 	}
-	if len(p.answers.Data)+len(resp.Body) > maxAnswers {
-		o.Cause, o.Message = workers.Oversized, "the answers of one batch are larger than 512 MiB together"
-		return o
-	}
-	list, err := r.decode(dec, p.decoded[:0], resp.Body, len(sel))
+	list, text, err := r.decode(dec, p.decoded[:0], resp.Body, len(sel))
 	p.decoded = list
-	if err != nil {
+	switch {
+	case err != nil && resp.Unframed:
+		o.Cause, o.Message = workers.Broken, err.Error()
+	case err != nil:
 		o.Cause, o.Message = workers.Garbled, err.Error()
-		if resp.Unframed {
-			o.Cause = workers.Broken
-		}
-		return o
+	case len(p.answers.Data)+len(text) > maxAnswers:
+		o.Cause, o.Message = workers.Oversized, "the answers of one batch are larger than 512 MiB together"
+	default:
+		p.attach(sel, text, list)
+		return o, text
 	}
-	p.attach(sel, resp.Body, list)
-	return o
+	return o, nil
 }
 
 // decode finds want answers. A response that is to be written as it came
 // stands as the answer of its first record, and the others get empty ones.
-func (r *run) decode(dec formats.Decoder, dst []formats.Answer, body []byte, want int) ([]formats.Answer, error) {
+func (r *run) decode(dec formats.Decoder, dst []formats.Answer, body []byte, want int) (list []formats.Answer, text []byte, err error) {
 	if r.plan.Spec.Answers != "per-batch" {
 		return dec.Decode(dst, body, want)
 	}
@@ -184,7 +194,7 @@ func (r *run) decode(dec formats.Decoder, dst []formats.Answer, body []byte, wan
 	for range want - 1 {
 		dst = append(dst, formats.Answer{Form: formats.LineForm})
 	}
-	return dst, nil
+	return dst, body, nil
 }
 
 // attach puts answer i of list, a range of body, beside record sel[i]. The

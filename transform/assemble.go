@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/batchmill/batchmill/formats"
 )
 
 // assemble takes the places in input order, waits for each, and writes its
@@ -67,14 +69,15 @@ func (a *assembler) next(ctx context.Context) (*place, error) {
 type assembler struct {
 	*run
 	sink    *sink
-	waiting []*place // without an answer, before the width of answers is known
-	ended   bool     // a batch was answered and not joined: only logging goes on
-	held    int64    // bytes they hold in the window
+	waiting []*place       // before the layout of answers is known
+	learned formats.Layout // what their answers say about it
+	ended   bool           // a batch was answered and not joined: only logging goes on
+	held    int64          // bytes they hold in the window
 }
 
-// take passes on p, unless how wide answers are is needed first and not known:
-// then p waits for the job's first answer. A quarter of the memory full of
-// records without any answer ends that wait, and answers are taken to have one field.
+// take passes on p, unless the layout is needed first and not known: then p
+// waits for the answers that settle it. A quarter of the memory full of records
+// that do not ends that wait, and what is known by then settles it.
 func (a *assembler) take(ctx context.Context, p *place) error {
 	if err := a.wait(ctx, p.answered); err != nil {
 		return err
@@ -85,30 +88,42 @@ func (a *assembler) take(ctx context.Context, p *place) error {
 	}
 	entries.put(p.entries)
 	p.entries = nil
-	if !a.width.settled() {
-		i, ok := p.firstAnswer()
-		var err error
-		switch {
-		case ok:
-			err = a.settleWidth(a.plan.codec.joiner.Width(p.answers.Bytes(i), p.answers.List[i].Form))
-		case a.held+p.held > int64(a.plan.Spec.Memory)/4:
-			a.width.settle(1) // no answer did, so it binds this run alone
-		default:
+	if !a.layout.settled() {
+		full := a.held+p.held > int64(a.plan.Spec.Memory)/4
+		if !a.learn(p) && !full {
 			a.waiting = append(a.waiting, p)
 			a.held += p.held
 			return nil
 		}
-		if err != nil {
+		if err := a.settleLayout(full); err != nil {
 			return err
 		}
 	}
 	return a.emit(ctx, p)
 }
 
-// settleWidth settles how wide answers are, for this run and the next ones.
-func (a *assembler) settleWidth(fields int) error {
-	a.width.settle(fields)
-	return a.state.note(entryWidth, widthEntry{fields})
+// learn tells whether p's answers settle the layout.
+func (a *assembler) learn(p *place) bool {
+	for i, answer := range p.answers.List {
+		if answer.Form != formats.NoAnswer && a.plan.codec.joiner.Learn(&a.learned, p.answers.Bytes(i), answer.Form) {
+			return true
+		}
+	}
+	return false
+}
+
+// settleLayout settles the layout for this run and, where answers had a say in
+// it, for the next ones. With guess, what they left open is decided too.
+func (a *assembler) settleLayout(guess bool) error {
+	answered := a.learned.Seen > 0 || a.learned.Fields > 0
+	if guess {
+		a.plan.codec.joiner.Learn(&a.learned, nil, formats.NoAnswer)
+	}
+	a.layout.settle(a.learned)
+	if !answered {
+		return nil
+	}
+	return a.state.note(entryLayout, a.learned)
 }
 
 // emit writes the places that waited, and then p.
@@ -129,8 +144,10 @@ func (a *assembler) emit(ctx context.Context, p *place) error {
 
 // finish is the end of the job's last object.
 func (a *assembler) finish(ctx context.Context) error {
-	if !a.width.settled() {
-		a.width.settle(1)
+	if !a.layout.settled() {
+		if err := a.settleLayout(true); err != nil {
+			return err
+		}
 	}
 	for _, q := range a.waiting {
 		if err := a.write(ctx, q); err != nil {

@@ -40,7 +40,7 @@ func (r *run) probe(ctx context.Context, lease *workers.Lease) bool {
 	if workers.Classify(resp, err).Cause != workers.Good {
 		return false
 	}
-	if _, err := r.decode(r.plan.codec.decoder(resp.ContentType), nil, resp.Body, 1); err != nil {
+	if _, _, err := r.decode(r.plan.codec.decoder(resp.ContentType), nil, resp.Body, 1); err != nil {
 		return false
 	}
 	r.failedAlone.Store(0)

@@ -24,10 +24,10 @@ func TestColumnTypeIsCheckedFirst(t *testing.T) {
 		{func(s *Spec) { s.ColumnType, s.Header = []string{"id=string"}, "no" }, "the columns have no names; use indexes"},
 		{func(s *Spec) {
 			s.ColumnType, s.ContentType, s.OutputFormat = []string{"text=string"}, "text/csv", "csv"
-		}, "how CSV fields become JSON"},
-		{func(s *Spec) { s.ColumnType, s.ContentType, s.Join = []string{"text=string"}, "text/csv", "none" }, "how CSV fields become JSON"},
-		{func(s *Spec) { s.ColumnType, s.InputFormat = []string{"text=string"}, "jsonl" }, "is for CSV input, and the input is jsonl"},
-		{func(s *Spec) { s.ColumnType, s.InputFormat, s.Join = []string{"text=string"}, "lines", "none" }, "is for CSV input, and the input is lines"},
+		}, "how fields become JSON"},
+		{func(s *Spec) { s.ColumnType, s.ContentType, s.Join = []string{"text=string"}, "text/csv", "none" }, "how fields become JSON"},
+		{func(s *Spec) { s.ColumnType, s.InputFormat = []string{"text=string"}, "jsonl" }, "is for CSV input, or for text that becomes Parquet, and the input is jsonl"},
+		{func(s *Spec) { s.ColumnType, s.InputFormat, s.Join = []string{"text=string"}, "lines", "none" }, "for text that becomes Parquet, and the input is lines"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := csvJob(3, 0)

@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"time"
 
 	"github.com/batchmill/batchmill/formats"
 	"github.com/batchmill/batchmill/transform/manifest"
-	"github.com/batchmill/batchmill/transform/store"
 )
 
 // cut is the reading side: it opens the objects one after another, cuts them
@@ -106,45 +104,67 @@ func (s *Spec) caps(maxPayload int64, single bool) formats.Caps {
 // in its last place; the returned error is only that the job has ended.
 func (r *run) cutObject(ctx context.Context, o *object, left int64) (records int64, whole bool, err error) {
 	end := &place{object: o, last: true}
-	src, err := r.openPinned(ctx, o)
+	src, err := openPinned(ctx, o)
 	if err != nil {
 		end.err = err
 		return 0, false, cmp.Or(ctx.Err(), r.seat(ctx, end))
 	}
 	defer src.Close()
-	reader := r.plan.codec.reader(src)
-	for records < left && o.info.Size > 0 {
-		most, logged, err := r.state.known.known(ctx, o.index, records+1)
-		if err != nil {
-			return records, false, err
-		}
-		caps, err := r.capsFor(ctx, int(min(int64(most), left-records)), logged || records > 0 && records == r.state.ends[o.index])
-		if err != nil {
-			return records, false, err
-		}
-		w := works.Get().(*work)
-		began := time.Now()
-		err = reader.Next(w.batch, caps)
-		r.clock.reading.Add(int64(time.Since(began)))
-		if err != nil {
-			freeWork(w)
-			if err != io.EOF {
-				end.err = err
-			}
+	reader, err := r.plan.codec.reader(o, src)
+	for records < left && err == nil && (o.info.Size > 0 || r.plan.codec.in == formatParquet) {
+		var p *place
+		if p, err = r.cutNext(ctx, src, reader, records, left); err != nil {
 			break
 		}
-		p := &place{object: o, reader: reader, work: w}
-		if logged {
-			if p.logged, p.later, err = r.state.known.take(o.index, records+1, w.batch.Len()); err != nil {
-				return records, false, err
-			}
-		}
-		records += int64(w.batch.Len())
+		records += int64(p.batch.Len())
 		if err := r.seat(ctx, p); err != nil {
 			return records, false, err
 		}
 	}
+	var stopped *stoppedError
+	if errors.As(err, &stopped) {
+		return records, false, stopped.error
+	}
+	if err == nil || err == io.EOF {
+		err = src.failed // read ahead, perhaps, and not needed; still it is not passed over
+	}
+	if err != nil {
+		end.err = err
+	}
 	return records, end.err == nil, cmp.Or(ctx.Err(), r.seat(ctx, end))
+}
+
+// A stoppedError ends the job, other than what is wrong with an object.
+type stoppedError struct{ error }
+
+// cutNext cuts the batch behind the first records of an object. Its error is
+// a *stoppedError, or the object's: io.EOF at its end.
+func (r *run) cutNext(ctx context.Context, src *pinned, reader formats.Reader, records, left int64) (*place, error) {
+	o := src.o
+	most, logged, err := r.state.known.known(ctx, o.index, records+1)
+	if err != nil {
+		return nil, &stoppedError{err}
+	}
+	caps, err := r.capsFor(ctx, int(min(int64(most), left-records)), logged || records > 0 && records == r.state.ends[o.index])
+	if err != nil {
+		return nil, &stoppedError{err}
+	}
+	w := works.Get().(*work)
+	began := time.Now()
+	err = reader.Next(w.batch, caps)
+	r.clock.reading.Add(int64(time.Since(began)))
+	if err != nil {
+		freeWork(w)
+		return nil, err
+	}
+	r.progress.bytes.Add(src.advance(reader, records+int64(w.batch.Len())))
+	p := &place{object: o, reader: reader, rejectText: r.plan.codec.rejects, work: w}
+	if logged {
+		if p.logged, p.later, err = r.state.known.take(o.index, records+1, w.batch.Len()); err != nil {
+			return nil, &stoppedError{err}
+		}
+	}
+	return p, nil
 }
 
 // bytesPerRecord is what a record takes beside its bytes and its output: its
@@ -155,7 +175,7 @@ const bytesPerRecord = 40
 func (r *run) seat(ctx context.Context, p *place) error {
 	p.held = placeOverhead
 	if p.work != nil { // its bytes, and as many again for its output
-		p.held += 2*int64(len(p.batch.Data)) + bytesPerRecord*int64(p.batch.Len())
+		p.held += 2*int64(p.batch.Size()) + bytesPerRecord*int64(p.batch.Len())
 	}
 	began := time.Now()
 	defer func() { r.clock.waiting.Add(int64(time.Since(began))) }()
@@ -180,78 +200,4 @@ func (r *run) seat(ctx context.Context, p *place) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// openPinned opens an object and makes sure that it is still what was listed.
-func (r *run) openPinned(ctx context.Context, o *object) (io.ReadCloser, error) {
-	rc, info, err := openObject(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size != o.info.Size || info.ETag != o.info.ETag || !info.ModTime.Equal(o.info.ModTime) {
-		return nil, errors.Join(&ChangedError{URI: o.uri()}, rc.Close())
-	}
-	return &pinned{ReadCloser: rc, o: o, bytes: &r.progress.bytes}, nil
-}
-
-// A ChangedError is an input that is no longer what the job began with.
-type ChangedError struct {
-	URI string
-	// Read and Listed are sizes in bytes, when it was seen while reading.
-	Read, Listed int64
-}
-
-func (e *ChangedError) Error() string {
-	if e.Read == e.Listed {
-		return e.URI + ": changed since it was listed; run the job again when it is complete"
-	}
-	return fmt.Sprintf("%s: ended at byte %d, but was listed with %d; run the job again when it is complete", e.URI, e.Read, e.Listed)
-}
-
-// openObject opens an object; its read errors are errors of the store.
-func openObject(ctx context.Context, o *object) (*stored, store.Info, error) {
-	rc, info, err := o.source.Open(ctx, o.info.Name)
-	if err != nil {
-		return nil, info, err
-	}
-	return &stored{ReadCloser: rc, uri: o.uri()}, info, nil
-}
-
-// stored names the object in its read errors, and remembers them.
-type stored struct {
-	io.ReadCloser
-	uri    string
-	failed error
-}
-
-func (s *stored) Read(b []byte) (int, error) {
-	n, err := s.ReadCloser.Read(b)
-	if err == nil || err == io.EOF {
-		return n, err
-	}
-	var known *store.Error
-	if !errors.As(err, &known) {
-		err = &store.Error{Op: "read", URI: s.uri, Err: err}
-	}
-	s.failed = err
-	return n, err
-}
-
-// pinned reads an object of known size. An end before that size, or bytes
-// beyond it, are errors: a short read is never the end of a file.
-type pinned struct {
-	io.ReadCloser
-	o     *object
-	read  int64
-	bytes interface{ Add(int64) int64 }
-}
-
-func (p *pinned) Read(b []byte) (int, error) {
-	n, err := p.ReadCloser.Read(b)
-	p.read += int64(n)
-	p.bytes.Add(int64(n))
-	if p.read > p.o.info.Size || err == io.EOF && p.read != p.o.info.Size {
-		return n, &ChangedError{URI: p.o.uri(), Read: p.read, Listed: p.o.info.Size}
-	}
-	return n, err
 }

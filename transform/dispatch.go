@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -264,8 +265,17 @@ func (p *place) reject(i int, line manifest.Reject) {
 	line.Object = p.object.rel
 	line.Record = p.number(i)
 	line.Offset = p.batch.Offset + int64(p.batch.Recs[i].Start)
-	line.Data = slices.Clone(p.batch.Record(i))
+	line.Data = p.recordText(i)
 	p.rejects = append(p.rejects, reject{index: i, line: line})
+}
+
+// recordText is record i as rejects files show it: its bytes, or where it is
+// kept by columns, what was read of it as JSON.
+func (p *place) recordText(i int) []byte {
+	if p.rejectText == nil {
+		return slices.Clone(p.batch.Record(i))
+	}
+	return bytes.TrimSuffix(p.rejectText.Encode(nil, p.batch, []int32{int32(i)}), []byte("\n"))
 }
 
 // rejectOverhead is about what a reject takes beside its texts, in bytes.
@@ -288,7 +298,11 @@ func (r *run) chargeRejects(p *place) {
 func (p *place) rejectFlaws() {
 	for _, f := range p.batch.Flaws {
 		p.reject(f.Index, manifest.Reject{Reason: string(f.Reason), Message: f.Message})
-		p.rejects[len(p.rejects)-1].flaw = true
+		last := &p.rejects[len(p.rejects)-1]
+		last.flaw = true
+		if f.Reason == formats.ReasonTooLarge && p.rejectText != nil {
+			last.line.Data = nil // its values were not kept
+		}
 	}
 }
 
@@ -318,20 +332,20 @@ func (p *place) settledCounts() (settled, rejects int64, example *reject) {
 	return int64(p.batch.Len()), int64(len(p.rejects)), example
 }
 
-// join waits until the width of answers is known, sets aside the answers that
+// join waits until the layout of answers is known, sets aside the answers that
 // do not fit it, and writes the output records. The arena and the response are then done with.
 func (r *run) join(p *place) error {
-	width, err := r.width.wait(r.asking)
+	layout, err := r.layout.wait(r.asking)
 	if err != nil {
 		return err
 	}
 	joiner := r.plan.codec.joiner
-	if err := r.rejectMisfits(p, width); err != nil {
+	if err := r.rejectMisfits(p, layout); err != nil {
 		return err
 	}
 	p.records, p.good = int64(p.batch.Len()), p.countAnswers()
-	room := len(p.batch.Data) + len(p.answers.Data) + 2*p.batch.Len() // joined, in most formats
-	out, written := joiner.Join(slices.Grow(outputs.get(), room), p.batch, &p.answers, width, r.plan.Spec.OnBad == "placeholder")
+	room := p.batch.Size() + len(p.answers.Data) + 2*p.batch.Len() // joined, in most formats
+	out, written := joiner.Join(slices.Grow(outputs.get(), room), p.batch, &p.answers, layout, r.plan.Spec.OnBad == "placeholder")
 	p.out, p.written = out, int64(written)
 	r.recycle(p)
 	close(p.joined)
@@ -339,9 +353,9 @@ func (r *run) join(p *place) error {
 }
 
 // rejectMisfits sets aside the answers that cannot stand in the output.
-func (r *run) rejectMisfits(p *place, width int) error {
+func (r *run) rejectMisfits(p *place, layout *formats.Layout) error {
 	before := len(p.rejects)
-	r.plan.codec.joiner.Fit(&p.answers, width, func(i int, message string) {
+	r.plan.codec.joiner.Fit(&p.answers, layout, func(i int, message string) {
 		p.reject(i, manifest.Reject{Reason: string(formats.ReasonBadAnswer), Message: message})
 	})
 	misfits := p.rejects[before:]

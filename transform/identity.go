@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/batchmill/batchmill/formats/csv"
+	"github.com/batchmill/batchmill/formats/parquet/encode"
 	"github.com/batchmill/batchmill/transform/manifest"
 )
 
@@ -42,10 +43,14 @@ func (p *Plan) identity() map[string]string {
 		"delimiter": s.Delimiter, "quote": s.Quote, "ragged": strconv.FormatBool(s.Ragged), "join": s.Join,
 		"answers": s.Answers, "answer-name": s.AnswerName, "answer-path": s.AnswerPath,
 		"input-filter": s.InputFilter, "output-filter": s.OutputFilter,
+		"compression": c.compression.String(), "row-group-records": c.rowGroup(), "answer-type": strings.Join(s.AnswerType, " "),
 		"limit": strconv.FormatInt(s.Limit, 10), "max-record": s.MaxRecord.String(),
 	}
-	if c.types != nil {
-		id["column-type"] = typesIdentity(c.types)
+	if c.out == formatParquet {
+		id["compression"] = c.pages
+	}
+	if c.records != nil || c.types != nil {
+		id["column-type"] = recordsIdentity(c.records) + typesIdentity(c.types)
 	}
 	if s.Answers == "per-batch" {
 		id["batch-records"], id["batch-bytes"] = strconv.Itoa(s.BatchRecords), s.BatchBytes.String()
@@ -67,6 +72,18 @@ func typesIdentity(types []csv.Type) string {
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+// recordsIdentity is the typed columns that text records become in Parquet.
+func recordsIdentity(r *encode.Records) string {
+	if r == nil {
+		return ""
+	}
+	var parts []string
+	for _, c := range r.Columns {
+		parts = append(parts, strconv.Quote(c.Name)+"="+string(c.Type))
+	}
+	return strings.Join(append(parts, r.Declared...), " ")
 }
 
 // digest names an identity and the objects it binds, in a few characters.

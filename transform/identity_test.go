@@ -138,6 +138,7 @@ func TestIdentityTellsValuesApart(t *testing.T) {
 		"join": func(s *Spec) { s.Join = "none" }, "answer-name": func(s *Spec) { s.AnswerName = "score" },
 		"answer-path": func(s *Spec) { s.AnswerPath = "outputs" }, "limit": func(s *Spec) { s.Limit = 7 },
 		"max-record": func(s *Spec) { s.MaxRecord = 1 << 20 }, "column-type": func(s *Spec) { s.ColumnType = []string{"0=string"} },
+		"compression": func(s *Spec) { s.Compression = "gzip" },
 	} {
 		now := identityOf(t, func(s *Spec) {
 			s.ContentType = "application/jsonlines"
@@ -216,15 +217,16 @@ type shrunk struct {
 	only string // empty: all
 }
 
-func (s shrunk) Open(ctx context.Context, name string) (io.ReadCloser, store.Info, error) {
+func (s shrunk) Open(ctx context.Context, name string) (store.Reader, store.Info, error) {
 	rc, info, err := s.Store.Open(ctx, name)
 	if err != nil || s.only != "" && s.only != name {
 		return rc, info, err
 	}
+	whole := io.NewSectionReader(rc, 0, info.Size-s.cut)
 	return struct {
-		io.Reader
+		*io.SectionReader
 		io.Closer
-	}{io.LimitReader(rc, info.Size-s.cut), rc}, info, nil
+	}{whole, rc}, info, nil
 }
 
 // TestChangedInputFailsItsObject: an object that ends before the size it was

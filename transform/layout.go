@@ -1,47 +1,51 @@
 package transform
 
-import "context"
+import (
+	"context"
 
-// width is the number of output fields that every answer of the job takes. It
-// is settled once, by the job's first answer in input order; 0 where the
-// output's format does not fix it.
-type width struct {
-	known  chan struct{}
-	fields int
+	"github.com/batchmill/batchmill/formats"
+)
+
+// layout is what all output records have in common because of the job's
+// answers. It is settled once, by the first of them in input order.
+type layout struct {
+	known chan struct{} // closed once it is settled; formats.Layout is not written to any more
+	formats.Layout
 }
 
-// newWidth makes a width that is still to be settled, or one that never needs to be.
-func newWidth(fixed bool) *width {
-	w := &width{known: make(chan struct{})}
-	if !fixed {
-		close(w.known)
+// newLayout makes a layout that is still to be settled, or one that never
+// needs to be, because the output's format takes answers as they are.
+func newLayout(open bool) *layout {
+	l := &layout{known: make(chan struct{})}
+	if !open {
+		close(l.known)
 	}
-	return w
+	return l
 }
 
-func (w *width) settle(fields int) {
-	w.fields = fields
-	close(w.known)
+func (l *layout) settle(to formats.Layout) {
+	l.Layout = to
+	close(l.known)
 }
 
-func (w *width) settled() bool {
+func (l *layout) settled() bool {
 	select {
-	case <-w.known:
+	case <-l.known:
 		return true
 	default:
 		return false
 	}
 }
 
-// wait returns the width once it is known; when it is, ctx does not matter.
-func (w *width) wait(ctx context.Context) (int, error) {
-	if w.settled() {
-		return w.fields, nil
+// wait returns once the layout is known; when it is, ctx does not matter.
+func (l *layout) wait(ctx context.Context) (*formats.Layout, error) {
+	if l.settled() {
+		return &l.Layout, nil
 	}
 	select {
-	case <-w.known:
-		return w.fields, nil
+	case <-l.known:
+		return &l.Layout, nil
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return nil, ctx.Err()
 	}
 }

@@ -36,7 +36,7 @@ func (p *Plan) nameOutputs() error {
 	}
 	for i := range p.objects {
 		o := &p.objects[i]
-		o.out = outputName(o.rel, p.codec.in, p.codec.out)
+		o.out = outputName(o.rel, p.codec.in, p.codec.out, p.codec.compression)
 		o.rejects = rejectsDir + "/" + o.rel + ".jsonl"
 		for _, name := range []string{o.out, o.rejects} {
 			if err := n.take(o, name); err != nil {

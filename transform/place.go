@@ -15,9 +15,10 @@ type place struct {
 	seq         int64
 	object      *object
 	reader      formats.Reader
-	held        int64 // bytes it holds in the window
-	rejectBytes int64 // of them for rejects
-	stuck       bool  // every record that is not settled has failed alone
+	rejectText  formats.Encoder // renders its records for rejects; nil where their bytes do
+	held        int64           // bytes it holds in the window
+	rejectBytes int64           // of them for rejects
+	stuck       bool            // every record that is not settled has failed alone
 
 	*work                   // nil once joined, and in an object's last place
 	answers formats.Answers // of the batch's records, in their order
@@ -85,7 +86,7 @@ func (s *buffers) put(b []byte) {
 }
 
 func freeWork(w *work) {
-	if cap(w.batch.Data) <= keepAtMost && cap(w.payload) <= keepAtMost {
+	if max(cap(w.batch.Data), w.batch.Size()) <= keepAtMost && cap(w.payload) <= keepAtMost {
 		w.batch.Reset()
 		works.Put(w)
 	}

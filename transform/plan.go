@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/compress"
 	"github.com/batchmill/batchmill/formats/csv"
 	"github.com/batchmill/batchmill/transform/store"
 )
@@ -21,6 +23,8 @@ type object struct {
 	rel     string     // path below the input
 	out     string     // name in the output store
 	rejects string
+
+	compression compress.Codec // of its bytes, by its name
 }
 
 func (o *object) uri() string { return o.source.URI(o.info.Name) }
@@ -68,8 +72,9 @@ func (p *Plan) listObjects(ctx context.Context, inputs []Source) error {
 			if err != nil {
 				return err
 			}
-			rel := inputs[i].relative(info.Name)
-			p.objects = append(p.objects, object{index: len(p.objects), source: inputs[i].Store, info: info, rel: rel})
+			packed, _ := compress.OfFileName(info.Name)
+			p.objects = append(p.objects, object{index: len(p.objects), source: inputs[i].Store, info: info,
+				rel: inputs[i].relative(info.Name), compression: packed})
 		}
 	}
 	if len(p.objects) == 0 {
@@ -115,6 +120,11 @@ func (p *Plan) newCodec(ctx context.Context) (*codec, error) {
 			return nil, err
 		}
 	}
+	if c.in == formatParquet {
+		if err := p.refusePacked(); err != nil {
+			return nil, err
+		}
+	}
 	if c.in == formatCSV && c.dialect.Delimiter == 0 && p.allTabs() {
 		c.dialect.Delimiter = '\t'
 	}
@@ -155,7 +165,18 @@ func (p *Plan) findFormat(ctx context.Context) (string, error) {
 	if f := formatOfContent(head); f != "" {
 		return f, nil
 	}
-	return "", usage("say --input-format csv, jsonl or lines", "%s: cannot tell its format from its name or its first bytes", o.uri())
+	return "", usage("say --input-format csv, jsonl, lines or parquet", "%s: cannot tell its format from its name or its first bytes", o.uri())
+}
+
+// refusePacked refuses Parquet inside of another compression: it is read here
+// and there, and compresses its pages by itself.
+func (p *Plan) refusePacked() error {
+	for i := range p.objects {
+		if o := &p.objects[i]; o.compression != compress.None {
+			return usage("unpack it first; Parquet compresses its own pages", "%s: a Parquet file inside of %s cannot be read in place", o.uri(), o.compression)
+		}
+	}
+	return nil
 }
 
 func (p *Plan) firstFilled() *object {
@@ -173,7 +194,11 @@ func readHead(ctx context.Context, o *object) ([]byte, error) {
 		return nil, err
 	}
 	defer rc.Close()
-	head, err := bufio.NewReader(rc).Peek(512)
+	var text io.Reader = rc
+	if o.compression != compress.None {
+		text = compress.NewReader(rc, o.compression, compress.Limits{})
+	}
+	head, err := bufio.NewReader(text).Peek(512)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -183,7 +208,7 @@ func readHead(ctx context.Context, o *object) ([]byte, error) {
 // allTabs tells whether every object's name says that tabs delimit its fields.
 func (p *Plan) allTabs() bool {
 	for i := range p.objects {
-		if n := p.objects[i].info.Name; len(n) < 4 || n[len(n)-4:] != ".tsv" {
+		if _, n := compress.OfFileName(p.objects[i].info.Name); !strings.HasSuffix(n, ".tsv") {
 			return false
 		}
 	}
@@ -213,10 +238,30 @@ func (p *Plan) learn(ctx context.Context) error {
 		}
 		if schema.Width > 0 || schema.Names != nil || p.codec.in == formatLines {
 			p.codec.schema = schema
-			return nil
+			return p.infer(ctx, o)
 		}
 	}
 	return first
+}
+
+// infer takes the types of columns from o, where they are needed.
+func (p *Plan) infer(ctx context.Context, o *object) error {
+	if !p.codec.typed() {
+		return nil
+	}
+	rc, _, err := openObject(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	err = p.codec.infer(o, rc)
+	if rc.failed != nil { // a shorter sample may show other types
+		return rc.failed
+	}
+	if err != nil && ClassOf(err) == Internal {
+		err = &Failure{Class: BadInput, Err: fmt.Errorf("%s: %w", o.uri(), err)}
+	}
+	return err
 }
 
 func (p *Plan) sniff(ctx context.Context, o *object) (formats.Schema, error) {
@@ -225,7 +270,7 @@ func (p *Plan) sniff(ctx context.Context, o *object) (formats.Schema, error) {
 		return formats.Schema{}, err
 	}
 	defer rc.Close()
-	schema, err := p.codec.sniff(rc)
+	schema, err := p.codec.sniff(o, rc)
 	if rc.failed != nil { // it may have got what it needed all the same, but a read error is never passed over
 		return schema, rc.failed
 	}

@@ -56,7 +56,10 @@ func (p *Plan) previewPayload(ctx context.Context, o *object, v *Preview) (bool,
 	if p.Spec.Limit > 0 {
 		caps.Records = int(min(int64(caps.Records), p.Spec.Limit))
 	}
-	reader := p.codec.reader(rc)
+	reader, err := p.codec.reader(o, rc)
+	if err != nil {
+		return false, &Failure{Class: BadInput, Err: err}
+	}
 	b := new(formats.Batch)
 	if err := reader.Next(b, caps); errors.Is(err, io.EOF) {
 		return false, nil

@@ -30,7 +30,7 @@ type run struct {
 	progress *Progress
 
 	window     *window
-	width      *width
+	layout     *layout
 	work       chan *place // cut to dispatch
 	order      chan *place // cut to assemble, in input order; never full
 	publishing chan *sink  // assemble to publish
@@ -85,14 +85,14 @@ func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
 		plan: p, state: st, progress: progress, window: w,
 		pool: workers.NewPool(hosts, workers.Limits{Concurrency: int(s.Concurrency),
 			HostWait: time.Duration(s.HostWait), ReadyTimeout: time.Duration(s.ReadyTimeout)}),
-		width:      newWidth(p.codec.out == formatCSV && s.Answers != "per-batch"),
+		layout:     newLayout(p.codec.open()),
 		work:       make(chan *place),
 		order:      make(chan *place, w.capacity()),
 		publishing: make(chan *sink),
 		drained:    make(chan struct{}),
 	}
-	if st.width > 0 && !r.width.settled() {
-		r.width.settle(st.width)
+	if st.layout != nil && !r.layout.settled() {
+		r.layout.settle(*st.layout)
 	}
 	r.results.objects = make([]manifest.Object, len(p.objects))
 	progress.begin(r)

@@ -33,6 +33,9 @@ type fakeHost struct {
 	keep    func(id int) bool        // which records a host that filters answers; nil is all
 	bare    bool                     // such a host leaves out the last line end
 	look    func(r *workers.Request) // what the oracle says of a payload
+	// Hosts that speak Parquet read and write in their own way; nil is the usual one.
+	read  func(r *workers.Request) (ids []int, poisoned bool)
+	write func(r *workers.Request, ids []int) []byte
 
 	mu    sync.Mutex
 	alone map[int]int // id -> how often it failed in a request of its own
@@ -66,7 +69,11 @@ func think(ctx context.Context, delay time.Duration) error {
 }
 
 func (h *fakeHost) Invoke(ctx context.Context, r *workers.Request) (workers.Response, error) {
-	ids, poisoned := payloadIDs(r)
+	read := payloadIDs
+	if h.read != nil {
+		read = h.read
+	}
+	ids, poisoned := read(r)
 	if h.look != nil {
 		h.look(r)
 	}
@@ -133,6 +140,9 @@ func (h *fakeHost) failed(ids []int) {
 
 // render answers id with id + 0.5, in the form that was asked for.
 func (h *fakeHost) render(r *workers.Request, ids []int) []byte {
+	if h.write != nil {
+		return h.write(r, ids)
+	}
 	var b bytes.Buffer
 	if h.keep != nil {
 		for _, id := range ids {

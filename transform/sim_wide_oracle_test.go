@@ -2,12 +2,14 @@ package transform
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/batchmill/batchmill/formats/compress"
 	"github.com/batchmill/batchmill/workers"
 )
 
@@ -31,7 +33,8 @@ func (w *world) expectWide(o *simObject, rejected map[int64]bool) []byte {
 			b.WriteString(answerTo(r.id) + "\n")
 		}
 	}
-	return b.Bytes()
+	c, _ := compress.ByName(cmp.Or(w.spec.Compression, "none"))
+	return pack(c, b.Bytes())
 }
 
 // answers tells whether a host that filters answers id.

@@ -1,11 +1,13 @@
 package transform
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 
+	"github.com/batchmill/batchmill/formats/compress"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
@@ -19,14 +21,18 @@ type wide struct {
 	perBatch         bool
 	byID             map[int]simRecord
 	keep             int // a filtering host answers every keep-th id; 0 is none
+
+	packed compress.Codec    // of the inputs
+	texts  map[string]string // what they hold, by name
 }
 
 // newWideWorld makes a wide world. All of its records go through wideRecord.
 func newWideWorld(seed uint64) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 3)), input: store.NewMemory(), output: store.NewMemory(), wide: &wide{byID: map[int]simRecord{}}}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 3)), input: store.NewMemory(), output: store.NewMemory(), wide: &wide{byID: map[int]simRecord{}, texts: map[string]string{}}}
 	w.makeSpec() // sets what has nothing to do with formats
 	w.chooseFormats()
 	w.chooseFilters()
+	w.chooseCompression(seed)
 	if w.wide.perBatch = w.spec.Join == "none" && w.rnd.IntN(3) == 0; w.wide.perBatch {
 		w.spec.Answers, w.wide.picks, w.spec.OutputFilter = "per-batch", nil, ""
 		w.wide.keep = pick(w.rnd, 0, 1, 2, 3)
@@ -63,6 +69,27 @@ func (w *world) chooseFormats() {
 	if k.types != "" {
 		w.spec.ColumnType = []string{pick(w.rnd, "n=", "2=", "-1=") + k.types}
 	}
+}
+
+// chooseCompression packs the inputs, or has the outputs packed, in some
+// worlds. It draws from a source of its own: all else in a world stays as it is without.
+func (w *world) chooseCompression(seed uint64) {
+	rnd := rand.New(rand.NewPCG(seed, 4))
+	w.wide.packed = pick(rnd, compress.None, compress.None, compress.Gzip, compress.Zstd, compress.Snappy, compress.Lz4)
+	w.spec.Compression = pick(rnd, "", "", "none", "gzip", "zstd", "snappy", "lz4")
+}
+
+// pack compresses text as one would who has it whole.
+func pack(c compress.Codec, text []byte) []byte {
+	var b bytes.Buffer
+	out := compress.NewWriter(&b, c)
+	if _, err := out.Write(text); err != nil {
+		panic(err)
+	}
+	if err := out.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }
 
 func (w *world) chooseFilters() {

@@ -19,8 +19,9 @@ type world struct {
 	objects []simObject
 	hosts   []*fakeHost
 	csv     bool
-	headed  bool  // some object has a header, which then holds for all
-	wide    *wide // nil in the plain worlds
+	headed  bool     // some object has a header, which then holds for all
+	wide    *wide    // nil in the plain worlds
+	tab     *tabular // nil but in those with Parquet
 }
 
 type simObject struct {
@@ -44,8 +45,11 @@ type simRecord struct {
 }
 
 func newWorld(seed uint64) *world {
-	if seed%3 == 0 {
+	switch {
+	case seed%3 == 0:
 		return newWideWorld(seed)
+	case seed%5 == 4:
+		return newTabularWorld(seed)
 	}
 	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), input: store.NewMemory(), output: store.NewMemory()}
 	w.csv = w.rnd.IntN(2) == 0
@@ -87,8 +91,14 @@ func (w *world) makeObjects() {
 		for range pick(w.rnd, 0, 1, 3, 50, 300) {
 			o.records = append(o.records, w.makeRecord(len(w.objects)*10000+len(o.records)))
 		}
+		text := w.render(&o)
+		if w.wide != nil {
+			o.name += w.wide.packed.Ext()
+			w.wide.texts[o.name] = text
+			text = string(pack(w.wide.packed, []byte(text)))
+		}
 		w.objects = append(w.objects, o)
-		w.input.Put(o.name, []byte(w.render(&o)))
+		w.input.Put(o.name, []byte(text))
 	}
 }
 
@@ -158,8 +168,11 @@ func (w *world) jsonRecord(r simRecord, word string) string {
 // expect is the whole output of an object, given which of its records (by
 // number from 1) were rejected.
 func (w *world) expect(o *simObject, rejected map[int64]bool) []byte {
-	if w.wide != nil {
+	switch {
+	case w.wide != nil:
 		return w.expectWide(o, rejected)
+	case w.tab != nil:
+		return w.expectText(o, rejected)
 	}
 	var b bytes.Buffer
 	joined := w.spec.Join == "input"

@@ -18,8 +18,9 @@ import (
 type sink struct {
 	run     *run
 	object  *object
-	out     *summed // nil before the first record, and when there is none to publish
-	rejects *summed // nil without rejects
+	out     *summed  // nil before the first record, and when there is none to publish
+	file    *outFile // what puts records into out
+	rejects *summed  // nil without rejects
 	counts  manifest.Counts
 	err     error // why the object cannot be finished
 
@@ -49,14 +50,19 @@ func newSink(r *run, o *object) *sink { return &sink{run: r, object: o} }
 func (s *sink) add(ctx context.Context, p *place) error {
 	s.requests += p.requests
 	s.retries += p.retries
-	if p.last {
-		s.err = p.err
-		if s.err != nil {
+	switch {
+	case s.err != nil:
+		return nil
+	case p.last:
+		if s.err = p.err; s.err != nil {
 			return nil
 		}
-		return s.open(ctx) // an object without records has an output too
+		if err := s.open(ctx); err != nil || s.err != nil { // an object without records has an output too
+			return err
+		}
+		return s.blame(s.file.Close())
 	}
-	if err := s.open(ctx); err != nil {
+	if err := s.open(ctx); err != nil || s.err != nil {
 		return err
 	}
 	rejected := int64(len(p.rejects))
@@ -64,10 +70,19 @@ func (s *sink) add(ctx context.Context, p *place) error {
 	s.counts.Rejected += rejected
 	s.counts.Answered += p.good
 	s.counts.Out += p.written
-	if _, err := s.out.Write(p.out); err != nil {
-		return err
+	if _, err := s.file.Write(p.out); err != nil {
+		return s.blame(err)
 	}
 	return s.addRejects(ctx, p.rejects)
+}
+
+// blame tells a failing store, which ends the job, from what is wrong with the
+// object: its output may be made from its own bytes.
+func (s *sink) blame(err error) error {
+	if err != nil && s.file.blamesInput(err) {
+		s.err, err = err, nil
+	}
+	return err
 }
 
 func (s *sink) open(ctx context.Context) error {
@@ -79,8 +94,12 @@ func (s *sink) open(ctx context.Context) error {
 		return err
 	}
 	s.out = out
-	if head := s.run.plan.codec.joiner.Begin(nil, s.run.width.fields); len(head) > 0 {
-		_, err = s.out.Write(head)
+	if s.file, err = s.run.newOutFile(ctx, s.object, out); err != nil {
+		s.err = err // only its own input can be at fault here
+		return nil
+	}
+	if head := s.run.plan.codec.joiner.Begin(nil, &s.run.layout.Layout); len(head) > 0 {
+		_, err = s.file.Write(head)
 	}
 	return err
 }
@@ -114,6 +133,7 @@ func (s *sink) abort() {
 	if s == nil {
 		return
 	}
+	s.file.abort()
 	for _, o := range []*summed{s.out, s.rejects} {
 		if o != nil {
 			// Nothing became visible; a temporary file that stays is

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/batchmill/batchmill/formats/compress"
 )
 
 // Spec is a job as its user writes it: by flags, or in a job file whose keys
@@ -22,6 +24,8 @@ type Spec struct {
 	ContentType  string      `yaml:"content-type,omitempty" json:"content-type,omitempty"`
 	Accept       string      `yaml:"accept,omitempty" json:"accept,omitempty"`
 	PayloadWrap  string      `yaml:"payload-wrap,omitempty" json:"payload-wrap,omitempty"`
+	Compression  string      `yaml:"compression,omitempty" json:"compression,omitempty"`
+	RowGroup     int         `yaml:"row-group-records,omitempty" json:"row-group-records,omitempty"`
 	Header       string      `yaml:"header,omitempty" json:"header,omitempty"`
 	SendHeader   bool        `yaml:"send-header,omitempty" json:"send-header,omitempty"`
 	Delimiter    string      `yaml:"delimiter,omitempty" json:"delimiter,omitempty"`
@@ -30,6 +34,7 @@ type Spec struct {
 	Join         string      `yaml:"join,omitempty" json:"join,omitempty"`
 	Answers      string      `yaml:"answers,omitempty" json:"answers,omitempty"`
 	AnswerName   string      `yaml:"answer-name,omitempty" json:"answer-name,omitempty"`
+	AnswerType   []string    `yaml:"answer-type,omitempty" json:"answer-type,omitempty"`
 	AnswerPath   string      `yaml:"answer-path,omitempty" json:"answer-path,omitempty"`
 	InputFilter  string      `yaml:"input-filter,omitempty" json:"input-filter,omitempty"`
 	OutputFilter string      `yaml:"output-filter,omitempty" json:"output-filter,omitempty"`
@@ -82,6 +87,7 @@ const (
 	DefaultMaxRecord    = 16 << 20
 	DefaultMaxResponse  = 64 << 20
 	DefaultAnswerName   = "prediction"
+	DefaultRowGroup     = 128 << 10
 	minMemory           = 1 << 20
 )
 
@@ -95,9 +101,10 @@ var choices = []struct {
 	{"--join", func(s *Spec) *string { return &s.Join }, []string{"none", "input"}},
 	{"--answers", func(s *Spec) *string { return &s.Answers }, []string{"per-record", "per-batch"}},
 	{"--on-bad", func(s *Spec) *string { return &s.OnBad }, []string{"placeholder", "skip", "fail"}},
-	{"--payload-wrap", func(s *Spec) *string { return &s.PayloadWrap }, []string{"none", "instances"}},
-	{"--input-format", func(s *Spec) *string { return &s.InputFormat }, []string{"", "csv", "jsonl", "lines"}},
-	{"--output-format", func(s *Spec) *string { return &s.OutputFormat }, []string{"", "csv", "jsonl", "lines"}},
+	{"--payload-wrap", func(s *Spec) *string { return &s.PayloadWrap }, []string{"none", "instances", "dataframe_split"}},
+	{"--compression", func(s *Spec) *string { return &s.Compression }, []string{"", "none", "gzip", "zstd", "snappy", "lz4"}},
+	{"--input-format", func(s *Spec) *string { return &s.InputFormat }, []string{"", "csv", "jsonl", "lines", "parquet"}},
+	{"--output-format", func(s *Spec) *string { return &s.OutputFormat }, []string{"", "csv", "jsonl", "lines", "parquet"}},
 }
 
 // Validate fills in the defaults and reports the first field that cannot be
@@ -106,6 +113,8 @@ func (s *Spec) Validate() error {
 	for _, c := range choices {
 		if v := c.field(s); *v == "" {
 			*v = c.values[0]
+		} else if c.name == "--compression" && *v == compress.Bzip2.String() {
+			return usage("use one of "+strings.Join(c.values[1:], ", "), "--compression bzip2: it can be read, not written")
 		} else if !slices.Contains(c.values, *v) {
 			return usage("", "%s %q is not known; use %s", c.name, *v, strings.Trim(strings.Join(c.values, ", "), ", "))
 		}
@@ -171,7 +180,7 @@ func (s *Spec) checkSizes() error {
 		value int64
 	}{
 		{"--batch-records", int64(s.BatchRecords)}, {"--batch-bytes", int64(s.BatchBytes)},
-		{"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
+		{"--row-group-records", int64(s.RowGroup)}, {"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
 		{"--max-record", int64(s.MaxRecord)}, {"--max-response", int64(s.MaxResponse)},
 	} {
 		if n.value < 0 {

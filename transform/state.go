@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/batchmill/batchmill/formats"
 	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/store"
 )
@@ -30,16 +31,11 @@ const (
 	entryObject  = 'O' // objectEntry, as JSON: an input and its pin, one each
 	entryAnswers = 'A' // what hosts said about a batch: see appendAnswers
 	entryRetried = 'R' // the same of one record that was asked about again
-	entryWidth   = 'W' // widthEntry, as JSON: what the job's first answer settled
+	entryLayout  = 'W' // formats.Layout, as JSON: what the job's first answers settled
 	entryIntent  = 'I' // settled, as JSON: outputs are complete, and about to get their names
 	entrySettled = 'S' // settled, as JSON: outputs have their names
 	entryRedo    = 'D' // empty: all outputs are to be made again, from what is logged
 )
-
-// widthEntry is the number of output fields of every answer.
-type widthEntry struct {
-	Fields int `json:"fields"`
-}
 
 // settled is an object's end. Index is its place in the job.
 type settled struct {
@@ -61,8 +57,8 @@ type state struct {
 	retry   map[int]bool            // objects whose hosts' rejects are asked about again
 	ends    map[int]int64           // how many records objects have that were read to their end before
 	known   *replay
-	width   int // of answers, as logged; 0 when not settled
-	objects int // object entries seen
+	layout  *formats.Layout // of answers, as logged; nil when not settled
+	objects int             // object entries seen
 	// oldRejects: there are rejects files, some of which may be outdated.
 	oldRejects bool
 }
@@ -133,7 +129,7 @@ func (st *state) readLog(ctx context.Context) (int64, error) {
 
 // forgetAll is the state of an output without a log.
 func (st *state) forgetAll() {
-	st.job, st.objects, st.width = jobEntry{}, 0, 0
+	st.job, st.objects, st.layout = jobEntry{}, 0, nil
 	st.settled, st.intents = map[int]manifest.Object{}, map[int]manifest.Object{}
 	st.ours, st.retry, st.ends = map[int]bool{}, map[int]bool{}, map[int]int64{}
 	st.known = &replay{store: st.plan.Output, stretches: map[int][]stretch{}, retried: map[int]map[int64]*logged{}}
@@ -149,11 +145,9 @@ func (st *state) replay(offset int64, kind byte, body []byte) error {
 		return st.sameJob()
 	case entryObject:
 		return st.sameObject(body)
-	case entryWidth:
-		var w widthEntry
-		err := json.Unmarshal(body, &w)
-		st.width = w.Fields
-		return err
+	case entryLayout:
+		st.layout = new(formats.Layout)
+		return json.Unmarshal(body, st.layout)
 	case entryAnswers, entryRetried:
 		return st.replayAnswers(offset, kind, body)
 	case entryIntent, entrySettled:

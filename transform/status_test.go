@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"strings"
 	"testing"
@@ -147,7 +146,7 @@ type growing struct {
 	mod   time.Time
 }
 
-func (g *growing) Open(ctx context.Context, name string) (io.ReadCloser, store.Info, error) {
+func (g *growing) Open(ctx context.Context, name string) (store.Reader, store.Info, error) {
 	rc, info, err := g.Memory.Open(ctx, name)
 	if name == logName && err == nil {
 		info.Size, info.ModTime = g.sizes[0], g.mod
@@ -228,7 +227,7 @@ type unreadable struct {
 	name string
 }
 
-func (u unreadable) Open(ctx context.Context, name string) (io.ReadCloser, store.Info, error) {
+func (u unreadable) Open(ctx context.Context, name string) (store.Reader, store.Info, error) {
 	if name == u.name {
 		return nil, store.Info{}, errInjected
 	}

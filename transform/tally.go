@@ -117,7 +117,7 @@ func (t *tally) read(ctx context.Context, l *logReader) error {
 // take counts one entry.
 func (t *tally) take(kind byte, body []byte) error {
 	switch kind {
-	case entryGroup, entryWidth:
+	case entryGroup, entryLayout:
 		return nil
 	case entryJob:
 		if err := json.Unmarshal(body, &t.job); err != nil {

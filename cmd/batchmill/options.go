@@ -93,16 +93,18 @@ func (o *options) bindPlaces(b *binder) {
 func (o *options) bindFormats(b *binder) {
 	s := &o.spec
 	b.title = "Formats"
-	b.text(&s.InputFormat, "input-format", "FORMAT\tcsv, jsonl or lines (default: by extension, then content)")
-	b.text(&s.OutputFormat, "output-format", "FORMAT\tcsv, jsonl or lines (default: the input's)")
+	b.text(&s.InputFormat, "input-format", "FORMAT\tcsv, jsonl, lines or parquet (default: by extension, then content)")
+	b.text(&s.OutputFormat, "output-format", "FORMAT\tcsv, jsonl, lines or parquet (default: the input's)")
 	b.text(&s.Header, "header", "auto|yes|no\tdoes the CSV begin with a header (default auto)")
 	b.text(&s.Delimiter, "delimiter", "BYTE\tbyte between CSV fields (default a comma; a tab for .tsv)")
 	b.text(&s.Quote, "quote", "BYTE\tbyte around CSV fields (default \")")
 	b.yes(&s.Ragged, "ragged", "accept CSV records with another number of fields")
-	b.list(&s.ColumnType, "column-type", "NAME=TYPE\twhat a CSV column becomes in JSON: string, number, bool or json (default: by the field); repeatable")
-	b.text(&s.ContentType, "content-type", "TYPE\ttype of the payload: text/csv (default for csv), application/jsonlines (default for jsonl), application/json, ...")
+	b.list(&s.ColumnType, "column-type", "NAME=TYPE\twhat a column becomes in JSON or Parquet: string, number, integer, double, bool, json or list (default: by the values); repeatable")
+	b.text(&s.ContentType, "content-type", "TYPE\ttype of the payload: text/csv (default for csv), application/jsonlines (default for jsonl and parquet), application/json, application/x-parquet, ...")
 	b.text(&s.Accept, "accept", "TYPE\ttype of the answers (default: that of the payload)")
-	b.text(&s.PayloadWrap, "payload-wrap", "none|instances\tput a JSON payload under \"instances\" (default none)")
+	b.text(&s.PayloadWrap, "payload-wrap", "none|instances|dataframe_split\twhat stands around the records of a JSON payload (default none: an array)")
+	b.text(&s.Compression, "compression", "NAME\tcompression of the outputs: none, gzip, zstd, snappy or lz4 (default none; in Parquet, of its pages, snappy)")
+	b.number(&s.RowGroup, "row-group-records", fmt.Sprintf("N\trecords in a row group of Parquet outputs (default %d; copied row groups stay as they are)", transform.DefaultRowGroup))
 	b.yes(&s.SendHeader, "send-header", "send the header line with every CSV payload")
 }
 
@@ -112,6 +114,7 @@ func (o *options) bindJoin(b *binder) {
 	b.text(&s.Join, "join", "none|input\twrite answers only, or each record with its answer (default none)")
 	b.text(&s.Answers, "answers", "per-record|per-batch\tper-batch writes each response as it came, for models that filter or multiply records (default per-record)")
 	b.text(&s.AnswerName, "answer-name", fmt.Sprintf("NAME\tname of the answer in joined output (default %s)", transform.DefaultAnswerName))
+	b.list(&s.AnswerType, "answer-type", "TYPE\tor FIELD=TYPE: type of the answer's columns in Parquet: double, integer, boolean, string, list or json (default: by the first answers); repeatable")
 	b.text(&s.AnswerPath, "answer-path", "PATH\tpath to the list of answers in a JSON response")
 	b.text(&s.InputFilter, "input-filter", "FIELDS\tfields that go to the host: names or indexes (default all)")
 	b.text(&s.OutputFilter, "output-filter", "FIELDS\tfields that come out: names or indexes (default all)")

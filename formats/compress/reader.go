@@ -63,7 +63,7 @@ func (e *CorruptError) Error() string {
 	if errors.Is(e.Err, io.ErrUnexpectedEOF) {
 		return fmt.Sprintf("the %s data is cut off: it ends at compressed byte %d, in the middle of a frame; copy or compress the file again", e.Codec, e.Offset)
 	}
-	return fmt.Sprintf("the %s data cannot be read at about compressed byte %d: %v; copy or compress the file again", e.Codec, e.Offset, e.Err)
+	return fmt.Sprintf("the %s data cannot be read at about compressed byte %d: %v; compress the file again, or copy it again if it was damaged", e.Codec, e.Offset, e.Err)
 }
 
 func (e *CorruptError) Unwrap() error { return e.Err }

@@ -8,9 +8,15 @@ import (
 	"github.com/batchmill/batchmill/formats/json"
 )
 
-// Width implements formats.Joiner: a CSV answer has its fields, a JSON array
-// its elements (an empty one is one empty field), and all else is one field.
-func (j *joiner) Width(answer []byte, form formats.Form) int {
+// Learn implements formats.Joiner: the first answer says how many fields all have.
+func (j *joiner) Learn(l *formats.Layout, answer []byte, form formats.Form) bool {
+	l.Fields = j.width(answer, form)
+	return true
+}
+
+// width is the number of fields of an answer: a CSV answer has its fields, a JSON
+// array its elements (an empty one is one empty field), and all else is one field.
+func (j *joiner) width(answer []byte, form formats.Form) int {
 	switch form {
 	case formats.CSVForm:
 		return j.answers.count(answer)
@@ -30,7 +36,8 @@ func (j *joiner) Width(answer []byte, form formats.Form) int {
 
 // Fit implements formats.Joiner. An output filter that cannot pick from
 // answers of this width makes each of them a misfit, and says why.
-func (j *joiner) Fit(a *formats.Answers, width int, misfit func(i int, message string)) {
+func (j *joiner) Fit(a *formats.Answers, l *formats.Layout, misfit func(i int, message string)) {
+	width := l.Fields
 	if p := j.planFor(width); p.err != nil {
 		for i := range a.List {
 			if a.List[i].Form != formats.NoAnswer {
@@ -44,7 +51,7 @@ func (j *joiner) Fit(a *formats.Answers, width int, misfit func(i int, message s
 		if a.List[i].Form == formats.NoAnswer || lone && a.List[i].Form == formats.CSVForm {
 			continue
 		}
-		if n := j.Width(a.Bytes(i), a.List[i].Form); n != width {
+		if n := j.width(a.Bytes(i), a.List[i].Form); n != width {
 			misfit(i, fmt.Sprintf("%d fields where the job's first answer has %d", n, width))
 		}
 	}
@@ -107,12 +114,7 @@ func (j *joiner) appendJSON(dst, value []byte) []byte {
 	case formats.String:
 		start := len(dst)
 		dst = json.Unquote(dst, value)
-		end := len(dst)
-		if !j.special(dst[start:end]) {
-			return dst
-		}
-		dst = j.appendQuoted(dst, dst[start:end]) // behind the raw text, then moved over it
-		return dst[:start+copy(dst[start:], dst[end:])]
+		return j.quoteEnd(dst, start, false)
 	}
 	return j.appendField(dst, value)
 }

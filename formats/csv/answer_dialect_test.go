@@ -29,10 +29,10 @@ func TestAnswersOfAnotherDialect(t *testing.T) {
 	} {
 		b := &formats.Batch{Data: []byte("1;2\n"), Recs: []formats.Span{{Start: 0, End: 4}}}
 		a := &formats.Answers{Data: []byte(c.answer), List: []formats.Answer{{End: uint32(len(c.answer)), Form: formats.CSVForm}}}
-		if w := j.Width(a.Data, formats.CSVForm); w != c.width {
+		if w := learned(j, a.Data, formats.CSVForm); w != c.width {
 			t.Errorf("%q: %d fields, want %d", c.answer, w, c.width)
 		}
-		if got, n := j.Join(nil, b, a, c.width, true); string(got) != c.want || n != 1 {
+		if got, n := j.Join(nil, b, a, fields(c.width), true); string(got) != c.want || n != 1 {
 			t.Errorf("%q: %q (%d records), want %q", c.answer, got, n, c.want)
 		}
 	}

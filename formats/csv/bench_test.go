@@ -86,12 +86,12 @@ func BenchmarkJoin(b *testing.B) {
 		_, batch := whole(b, data, formats.Schema{Width: 23})
 		answers := new(formats.Answers)
 		answers.Data = bytes.Repeat([]byte("0.12345678\n"), batch.Len())
-		answers.List, _ = new(Decoder).Decode(nil, answers.Data, batch.Len())
+		answers.List, _, _ = new(Decoder).Decode(nil, answers.Data, batch.Len())
 		j, _ := NewJoiner(JoinerConfig{Input: true, Verbatim: true, Schema: formats.Schema{Width: 23}})
 		var dst []byte
 		for b.Loop() {
-			j.Fit(answers, 1, func(int, string) { b.Fatal("misfit") })
-			dst, _ = j.Join(dst[:0], batch, answers, 1, true)
+			j.Fit(answers, fields(1), func(int, string) { b.Fatal("misfit") })
+			dst, _ = j.Join(dst[:0], batch, answers, fields(1), true)
 		}
 	})
 }
@@ -101,7 +101,7 @@ func BenchmarkDecode(b *testing.B) {
 		var list []formats.Answer
 		for b.Loop() {
 			var err error
-			if list, err = new(Decoder).Decode(list[:0], data, 10_000); err != nil {
+			if list, _, err = new(Decoder).Decode(list[:0], data, 10_000); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -114,13 +114,14 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		r, batch := whole(t, data, formats.Schema{Width: 23})
 		var list []formats.Answer
 		var dst []byte
+		layout := fields(23)
 		j, _ := NewJoiner(JoinerConfig{Input: true, Verbatim: true, Schema: formats.Schema{Width: 23}})
 		run := func() {
 			r.Check(batch)
-			list, _ = new(Decoder).Decode(list[:0], data, 1000)
+			list, _, _ = new(Decoder).Decode(list[:0], data, 1000)
 			a := &formats.Answers{Data: data, List: list}
-			j.Fit(a, 23, func(int, string) { t.Error("misfit") })
-			dst, _ = j.Join(dst[:0], batch, a, 23, true)
+			j.Fit(a, layout, func(int, string) { t.Error("misfit") })
+			dst, _ = j.Join(dst[:0], batch, a, layout, true)
 		}
 		if n := testing.AllocsPerRun(10, run); n > 3 { // for 1,000 records
 			t.Errorf("quotes %v: %v allocations", quotes, n)

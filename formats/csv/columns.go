@@ -94,8 +94,9 @@ func (c *columns) placeNamed(s *scratch) *mismatch {
 	return nil
 }
 
-// load reads record i of b into s, ready for appendRow.
-func (c *columns) load(b *formats.Batch, i int, s *scratch) *mismatch {
+// load reads record i of b into s, ready for appendRow with the values of need.
+func (c *columns) load(b *formats.Batch, i int, s *scratch, need []bool) *mismatch {
+	s.row.Need = need
 	if b.Rows == nil {
 		return &mismatch{formats.ReasonInvalid, "the batch cannot be read by fields"}
 	}
@@ -105,9 +106,13 @@ func (c *columns) load(b *formats.Batch, i int, s *scratch) *mismatch {
 	return c.place(s)
 }
 
+// none asks for a row without its values: where they are decoded for it, a
+// look at its shape and names need not pay for that.
+var none = []bool{}
+
 // check adds a flaw for every record that does not fit the columns.
 func (c *columns) check(b *formats.Batch) {
-	checkGood(b, func(i int, s *scratch) *mismatch { return c.load(b, i, s) })
+	checkGood(b, func(i int, s *scratch) *mismatch { return c.load(b, i, s, none) })
 }
 
 // checkGood adds a flaw for every record without one that look finds fault with.

@@ -18,10 +18,10 @@ type Decoder struct{ Dialect }
 var errTooLong = errors.New("response of 4 GiB or more; lower --max-response")
 
 // Decode implements formats.Decoder. The answers have CSVForm.
-func (d *Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats.Answer, error) {
+func (d *Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats.Answer, []byte, error) {
 	dialect := d.orDefault()
 	if len(body) > math.MaxUint32 {
-		return dst, &formats.SyntaxError{Message: errTooLong.Error()}
+		return dst, body, &formats.SyntaxError{Message: errTooLong.Error()}
 	}
 	body = bytes.TrimSuffix(body, []byte("\r"))
 	found := finder{dst: dst, want: want}
@@ -32,12 +32,12 @@ func (d *Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats
 		err = found.records(body, &cutter{dialect})
 	}
 	if err != nil {
-		return dst, err
+		return dst, body, err
 	}
 	if found.got != want {
-		return dst, &formats.CountError{Got: found.got, Want: want}
+		return dst, body, &formats.CountError{Got: found.got, Want: want}
 	}
-	return found.dst, nil
+	return found.dst, body, nil
 }
 
 // Whole implements formats.Decoder: it asks for the final line end. That it

@@ -23,7 +23,7 @@ func TestDecode(t *testing.T) {
 		{"blank beside quotes", "\n\"1\"\n\r\n2\n", `"1"|2`},
 	} {
 		keep := []formats.Answer{{Start: 7, End: 9, Form: formats.LineForm}}
-		got, err := new(Decoder).Decode(keep, []byte(c.body), 2)
+		got, _, err := new(Decoder).Decode(keep, []byte(c.body), 2)
 		if err != nil || len(got) != 3 || got[0] != keep[0] {
 			t.Errorf("%s: %v, error %v", c.name, got, err)
 			continue
@@ -46,13 +46,13 @@ func TestDecodeRefuses(t *testing.T) {
 		strings.Repeat("\"\"\n", 1000):   &formats.CountError{Got: 1000, Want: 2},
 		strings.Repeat("\n", 1000) + "1": &formats.CountError{Got: 1, Want: 2},
 	} {
-		if got, err := new(Decoder).Decode(keep, []byte(body), 2); !reflect.DeepEqual(err, want) || len(got) != 1 {
+		if got, _, err := new(Decoder).Decode(keep, []byte(body), 2); !reflect.DeepEqual(err, want) || len(got) != 1 {
 			t.Errorf("%.20q: %d answers, error %v, want %v", body, len(got), err, want)
 		}
 	}
 	for body, at := range map[string]int64{"1\n\"2\n": 2, "a\"\n1\n": 0, "1\n\"2\"x\n": 2} {
 		var syntax *formats.SyntaxError
-		if got, err := new(Decoder).Decode(keep, []byte(body), 2); !errors.As(err, &syntax) || syntax.Offset != at || len(got) != 1 {
+		if got, _, err := new(Decoder).Decode(keep, []byte(body), 2); !errors.As(err, &syntax) || syntax.Offset != at || len(got) != 1 {
 			t.Errorf("%q: error %v", body, err)
 		}
 	}
@@ -71,7 +71,7 @@ func FuzzDecoder(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		_, err := new(Decoder).Decode(nil, body, -1)
+		_, _, err := new(Decoder).Decode(nil, body, -1)
 		var count *formats.CountError
 		if !errors.As(err, &count) {
 			var syntax *formats.SyntaxError
@@ -80,7 +80,7 @@ func FuzzDecoder(f *testing.F) {
 			}
 			return
 		}
-		got, err := new(Decoder).Decode(nil, body, count.Got)
+		got, _, err := new(Decoder).Decode(nil, body, count.Got)
 		if err != nil {
 			t.Fatalf("%d answers, then %v", count.Got, err)
 		}

@@ -26,7 +26,8 @@ type EncoderConfig struct {
 type encoder struct {
 	cols     *columns
 	verbatim bool
-	picks    []int // nil: all fields
+	picks    []int  // nil: all fields
+	need     []bool // the picks, by field
 	header   []byte
 }
 
@@ -44,6 +45,10 @@ func NewEncoder(c EncoderConfig) (formats.Encoder, error) {
 	var err error
 	if e.picks, err = c.Filter.Resolve(c.Names, width); err != nil {
 		return nil, err
+	}
+	for _, p := range e.picks {
+		e.need = append(e.need, make([]bool, max(0, p+1-len(e.need)))...)
+		e.need[p] = true
 	}
 	if e.picks != nil && c.Width == 0 {
 		e.cols.least = slices.Max(e.picks) + 1
@@ -79,6 +84,9 @@ func appendPicks(d Dialect, dst, body []byte, fields []formats.Span, picks []int
 
 // Check implements formats.Encoder.
 func (e *encoder) Check(b *formats.Batch) {
+	if _, ok := b.Rows.(formats.Cells); ok {
+		return
+	}
 	switch {
 	case !e.verbatim:
 		e.cols.check(b)
@@ -89,9 +97,12 @@ func (e *encoder) Check(b *formats.Batch) {
 
 // Encode implements formats.Encoder.
 func (e *encoder) Encode(dst []byte, b *formats.Batch, sel []int32) []byte {
+	cells, ok := b.Rows.(formats.Cells)
 	switch {
 	case len(sel) == 0:
 		return dst
+	case ok:
+		return e.encodeCells(append(dst, e.header...), b, cells, sel)
 	case !e.verbatim:
 		return e.encodeRows(append(dst, e.header...), b, sel)
 	case e.picks != nil:
@@ -147,13 +158,40 @@ func (e *encoder) encodeRows(dst []byte, b *formats.Batch, sel []int32) []byte {
 	defer scratches.Put(s)
 	for _, i := range sel {
 		start := len(dst)
-		if e.cols.load(b, int(i), s) != nil {
+		if e.cols.load(b, int(i), s, e.need) != nil {
 			s.slots = s.slots[:0] // Check has refused it; the count must hold all the same
 		}
 		if e.picks != nil {
 			s.slots = pickSlots(s.slots, e.picks)
 		}
 		dst = e.cols.closeRecord(e.cols.appendRow(dst, s), start, nil)
+	}
+	return dst
+}
+
+// encodeCells renders records whose fields come one by one: most are numbers,
+// and go into the payload as they are made.
+func (e *encoder) encodeCells(dst []byte, b *formats.Batch, cells formats.Cells, sel []int32) []byte {
+	picks := e.picks
+	if picks == nil {
+		picks = make([]int, e.cols.width)
+		for k := range picks {
+			picks[k] = k
+		}
+	}
+	var kind formats.Kind
+	for _, i := range sel {
+		start := len(dst)
+		for k, col := range picks {
+			if k > 0 {
+				dst = append(dst, e.cols.Delimiter)
+			}
+			from := len(dst)
+			if dst, kind = cells.AppendCell(dst, b, int(i), col); kind == formats.String || kind == formats.JSON {
+				dst = e.cols.quoteEnd(dst, from, kind == formats.JSON)
+			}
+		}
+		dst = e.cols.closeRecord(dst, start, nil)
 	}
 	return dst
 }

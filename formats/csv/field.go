@@ -149,6 +149,16 @@ func (d Dialect) appendValue(dst []byte, v formats.Value) []byte {
 	return d.appendField(dst, v.Text)
 }
 
+// quoteEnd puts dst[from:] into quotes, always or where it has to be.
+func (d Dialect) quoteEnd(dst []byte, from int, always bool) []byte {
+	end := len(dst)
+	if !always && !d.special(dst[from:end]) {
+		return dst
+	}
+	dst = d.appendQuoted(dst, dst[from:end]) // behind the text, then moved over it
+	return dst[:from+copy(dst[from:], dst[end:])]
+}
+
 // appendBlanks appends a record of n empty fields without a line end.
 func (d Dialect) appendBlanks(dst []byte, n int) []byte {
 	for range n - 1 {

@@ -4,8 +4,8 @@ import "github.com/batchmill/batchmill/formats"
 
 // Join implements formats.Joiner. A record with bytes that cannot stand in the
 // output (ragged, a bad quote, too large) comes out as empty fields.
-func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, width int, placeholders bool) ([]byte, int) {
-	width = max(width, 1)
+func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *formats.Layout, placeholders bool) ([]byte, int) {
+	width := max(l.Fields, 1)
 	if j.input && j.verbatim && j.filter == nil {
 		return j.joinVerbatim(dst, b, a, width, placeholders)
 	}
@@ -74,7 +74,7 @@ func (j *joiner) record(b *formats.Batch, i int, flaw *formats.Flaw, s *scratch)
 		if stands(flaw) {
 			return body, end
 		}
-	case stands(flaw) && j.cols.load(b, i, s) == nil:
+	case stands(flaw) && j.cols.load(b, i, s, j.need) == nil:
 		s.record = j.cols.appendRow(s.record[:0], s)
 		return s.record, nil
 	}

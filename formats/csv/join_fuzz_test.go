@@ -17,7 +17,7 @@ func FuzzJoin(f *testing.F) {
 	f.Add([]byte("0"), []byte("\r\r"))
 	f.Add([]byte("0"), []byte("1\r"))
 	f.Fuzz(func(t *testing.T, in, answer []byte) {
-		list, err := new(Decoder).Decode(nil, answer, 1)
+		list, _, err := new(Decoder).Decode(nil, answer, 1)
 		o := Options{Header: HeaderNo}
 		schema, sniffed := Sniff(bytes.NewReader(in), o)
 		if err != nil || sniffed != nil {
@@ -27,7 +27,7 @@ func FuzzJoin(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		width := j.Width(answer[list[0].Start:list[0].End], formats.CSVForm)
+		width := learned(j, answer[list[0].Start:list[0].End], formats.CSVForm)
 		var out, kept []byte
 		records, whole := 0, true
 		r := NewReader(bytes.NewReader(in), o, schema)
@@ -47,7 +47,7 @@ func FuzzJoin(f *testing.F) {
 			}
 			whole = whole && len(b.Flaws) == 0
 			n := 0
-			if out, n = j.Join(out, b, a, width, true); n != b.Len() {
+			if out, n = j.Join(out, b, a, fields(width), true); n != b.Len() {
 				t.Fatalf("wrote %d of %d records", n, b.Len())
 			}
 			records += n

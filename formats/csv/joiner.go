@@ -39,6 +39,7 @@ type joiner struct {
 	Dialect
 	answers    Dialect
 	cols       *columns
+	need       []bool // of the input's fields, those that can stand in the output; nil for all
 	input      bool
 	verbatim   bool
 	schema     formats.Schema
@@ -210,11 +211,11 @@ func (j *joiner) Check(b *formats.Batch) {
 
 // Begin implements formats.Joiner: it writes the header when the input has
 // names. The input's part is kept as it stood, its line end too.
-func (j *joiner) Begin(dst []byte, width int) []byte {
+func (j *joiner) Begin(dst []byte, l *formats.Layout) []byte {
 	if j.schema.Names == nil {
 		return dst
 	}
-	width = max(width, 1)
+	width := max(l.Fields, 1)
 	var body, end []byte
 	if j.input {
 		body = j.appendNames(nil, j.schema.Names)

@@ -72,8 +72,8 @@ func TestJoin(t *testing.T) {
 			b := load(t, in, Options{}, formats.Schema{Width: 2, Names: c.config.Schema.Names})
 			j := newJoiner(t, c.config)
 			j.Check(b)
-			j.Fit(c.answers, max(c.width, 1), func(i int, m string) { t.Errorf("misfit %d: %s", i, m) })
-			got, n := j.Join(j.Begin(nil, c.width), b, c.answers, c.width, !c.skip)
+			j.Fit(c.answers, fields(max(c.width, 1)), func(i int, m string) { t.Errorf("misfit %d: %s", i, m) })
+			got, n := j.Join(j.Begin(nil, fields(c.width)), b, c.answers, fields(c.width), !c.skip)
 			if string(got) != c.want {
 				t.Errorf("\n got %q\nwant %q", got, c.want)
 			}
@@ -91,12 +91,12 @@ func TestJoin(t *testing.T) {
 func TestJoinTooLargeAndFlawedWithoutWidth(t *testing.T) {
 	b := load(t, strings.Repeat("x", 100)+"\r\n1\n", Options{MaxRecord: 10}, formats.Schema{Width: 3})
 	j := newJoiner(t, JoinerConfig{Input: true, Verbatim: true, Schema: formats.Schema{Width: 3}})
-	if got, _ := j.Join(nil, b, answers(""), 2, true); string(got) != ",,,,\n" {
+	if got, _ := j.Join(nil, b, answers(""), fields(2), true); string(got) != ",,,,\n" {
 		t.Errorf("got %q", got)
 	}
 	b = load(t, "\"x\n1,2\n", Options{Ragged: true}, formats.Schema{})
 	j = newJoiner(t, JoinerConfig{Input: true, Verbatim: true})
-	if got, _ := j.Join(nil, b, answers("", "c7"), 1, true); string(got) != ",\n1,2,7\n" {
+	if got, _ := j.Join(nil, b, answers("", "c7"), fields(1), true); string(got) != ",\n1,2,7\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -109,11 +109,11 @@ func TestJoinKeepsRecordsWithoutFilteredField(t *testing.T) {
 	if j.Check(b); len(b.Flaws) != 1 || b.Flaws[0].Reason != formats.ReasonNoField {
 		t.Fatalf("flaws %v", b.Flaws)
 	}
-	if got, _ := j.Join(j.Begin(nil, 1), b, answers("c7", ""), 1, true); string(got) != "b,prediction\n2,7\n,\n" {
+	if got, _ := j.Join(j.Begin(nil, fields(1)), b, answers("c7", ""), fields(1), true); string(got) != "b,prediction\n2,7\n,\n" {
 		t.Errorf("got %q", got)
 	}
 	j = newJoiner(t, JoinerConfig{Input: true, Verbatim: true, Schema: s})
-	if got, _ := j.Join(nil, b, answers("c7", ""), 1, true); string(got) != "1,2,7\n3,\n" {
+	if got, _ := j.Join(nil, b, answers("c7", ""), fields(1), true); string(got) != "1,2,7\n3,\n" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -125,12 +125,12 @@ func TestJoinRowsOfOtherFormats(t *testing.T) {
 	if j.Check(b); !slices.Equal(good(b), []int32{0, 3}) {
 		t.Fatalf("flaws %v", b.Flaws)
 	}
-	got, n := j.Join(j.Begin(nil, 1), b, answers("jtrue", "", "", "j\"q\\\"\\n\""), 1, true)
+	got, n := j.Join(j.Begin(nil, fields(1)), b, answers("jtrue", "", "", "j\"q\\\"\\n\""), fields(1), true)
 	if want := "a,b,prediction\n1.10,\"x\"\"\",true\n,,\n,,\n,,\"q\"\"\n\"\n"; string(got) != want || n != 4 {
 		t.Errorf("got %q", got)
 	}
 	empty := newJoiner(t, JoinerConfig{Input: true, Schema: formats.Schema{Names: []string{}}})
-	if got, _ := empty.Join(empty.Begin(nil, 1), rowBatch(object()), answers("c1"), 1, true); string(got) != "prediction\n1\n" {
+	if got, _ := empty.Join(empty.Begin(nil, fields(1)), rowBatch(object()), answers("c1"), fields(1), true); string(got) != "prediction\n1\n" {
 		t.Errorf("no columns: %q", got)
 	}
 }
@@ -142,12 +142,12 @@ func TestWidthAndFit(t *testing.T) {
 		"j1": 1, "jnull": 1, "j [ ] ": 1, "j[1]": 1, "j [1,[2,3],\"a,b\"]": 3, "j{\"a\":[1,2]}": 1, "j\"[1,2]\"": 1,
 	} {
 		a := answers(text)
-		if got := j.Width(a.Bytes(0), a.List[0].Form); got != want {
+		if got := learned(j, a.Bytes(0), a.List[0].Form); got != want {
 			t.Errorf("%s: %d fields, want %d", text, got, want)
 		}
 	}
 	var found []int
-	j.Fit(answers("c1", "c1,2,3", "", "j[1,2]", "c\"1,2\""), 1, func(i int, m string) {
+	j.Fit(answers("c1", "c1,2,3", "", "j[1,2]", "c\"1,2\""), fields(1), func(i int, m string) {
 		if found = append(found, i); i == 1 && m != "3 fields where the job's first answer has 1" {
 			t.Errorf("message %q", m)
 		}
@@ -157,8 +157,8 @@ func TestWidthAndFit(t *testing.T) {
 	}
 	narrow := newJoiner(t, JoinerConfig{Filter: mustFilter(t, "prediction_2")})
 	misfits := 0
-	narrow.Fit(answers("c1", ""), 1, func(int, string) { misfits++ })
-	narrow.Fit(answers("c1,2"), 2, func(int, string) { misfits += 100 })
+	narrow.Fit(answers("c1", ""), fields(1), func(int, string) { misfits++ })
+	narrow.Fit(answers("c1,2"), fields(2), func(int, string) { misfits += 100 })
 	if misfits != 1 {
 		t.Errorf("%d misfits for a filter that an answer of one field cannot serve", misfits)
 	}
@@ -189,4 +189,14 @@ func TestNewJoinerRefuses(t *testing.T) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
+}
+
+// fields is the layout of answers with n fields.
+func fields(n int) *formats.Layout { return &formats.Layout{Fields: n} }
+
+// learned is the number of fields that a job's first answer gives all of them.
+func learned(j formats.Joiner, answer []byte, form formats.Form) int {
+	var l formats.Layout
+	j.Learn(&l, answer, form)
+	return l.Fields
 }

@@ -74,7 +74,7 @@ func BenchmarkJoin(b *testing.B) {
 	}
 	a := answersOf(formats.JSONForm, texts...)
 	var out []byte
-	loop(b, len(data), func() { out, _ = j.Join(out[:0], batch, a, 0, true) })
+	loop(b, len(data), func() { out, _ = j.Join(out[:0], batch, a, nil, true) })
 }
 
 func BenchmarkDecode(b *testing.B) {
@@ -88,7 +88,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			loop(b, len(c.body), func() {
 				var err error
-				if list, err = c.d.Decode(list[:0], c.body, perBatch); err != nil {
+				if list, _, err = c.d.Decode(list[:0], c.body, perBatch); err != nil {
 					b.Fatal(err)
 				}
 			})
@@ -114,8 +114,8 @@ func TestNothingAllocatesPerRecord(t *testing.T) {
 		e.Check(batch)
 		j.Check(batch)
 		payload = e.Encode(payload[:0], batch, sel)
-		j.Fit(a, 0, nil)
-		out, _ = j.Join(out[:0], batch, a, 0, true)
+		j.Fit(a, nil, nil)
+		out, _ = j.Join(out[:0], batch, a, nil, true)
 	})
 	if n > 4 {
 		t.Errorf("%v allocations for %d records", n, perBatch)

@@ -24,14 +24,16 @@ var _ formats.Decoder = Decoder{}
 
 // Decode implements [formats.Decoder]. The whole body is checked to be valid
 // before any of it is taken. Answers are trimmed of white space.
-func (d Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats.Answer, error) {
-	if len(body) > math.MaxUint32 {
-		return dst, syntax(0, "the response is longer than 4 GiB")
+func (d Decoder) Decode(dst []formats.Answer, body []byte, want int) (list []formats.Answer, text []byte, err error) {
+	switch {
+	case len(body) > math.MaxUint32:
+		return dst, body, syntax(0, "the response is longer than 4 GiB")
+	case d.Doc:
+		list, err = d.document(dst, body, want)
+	default:
+		list, err = decodeLines(dst, body, want)
 	}
-	if d.Doc {
-		return d.document(dst, body, want)
-	}
-	return decodeLines(dst, body, want)
+	return list, body, err
 }
 
 // Whole implements [formats.Decoder]. A number may be cut and still be a

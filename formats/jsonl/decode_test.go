@@ -13,7 +13,7 @@ import (
 // decoded is what d finds in body, as texts.
 func decoded(d Decoder, body string, want int) ([]string, error) {
 	before := []formats.Answer{{Start: 7, End: 9, Form: formats.LineForm}}
-	list, err := d.Decode(before, []byte(body), want)
+	list, _, err := d.Decode(before, []byte(body), want)
 	if len(list) < 1 || list[0] != before[0] {
 		return nil, errors.New("what dst held is gone")
 	}
@@ -148,7 +148,7 @@ func FuzzDecoder(f *testing.F) {
 	decoders := []Decoder{{}, {Doc: true}, {Doc: true, Path: p}}
 	f.Fuzz(func(t *testing.T, body []byte, want, kind uint8) {
 		d := decoders[int(kind)%len(decoders)]
-		list, err := d.Decode(nil, body, int(want))
+		list, _, err := d.Decode(nil, body, int(want))
 		d.Whole(body)
 		var count *formats.CountError
 		var syntax *formats.SyntaxError

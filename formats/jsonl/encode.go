@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/json"
 )
 
 // Wrap is what stands around the values of a payload.
@@ -14,6 +15,7 @@ const (
 	WrapLines     Wrap = iota // one value a line: application/jsonlines
 	WrapArray                 // [value,value]
 	WrapInstances             // {"instances":[value,value]}
+	WrapSplit                 // {"dataframe_split":{"columns":[name,name],"data":[[value,value],[value,value]]}}
 )
 
 // EncoderConfig says how payloads are rendered.
@@ -21,38 +23,85 @@ type EncoderConfig struct {
 	Wrap Wrap
 	// Verbatim: the input is JSON Lines, so its bytes are the values.
 	Verbatim bool
+	// Names are the columns of WrapSplit; nil where records have no names.
+	Names []string
+	// Fixed: every record has exactly the Names, in their order. Then only
+	// the values that are sent need be read.
+	Fixed bool
 	// Filter names the keys that are sent; nil sends all.
 	Filter Filter
 }
 
 // Validate names the field that is wrong.
 func (c EncoderConfig) Validate() error {
-	if c.Wrap > WrapInstances {
+	if c.Wrap > WrapSplit {
 		return fmt.Errorf("json payload: unknown wrap %d", c.Wrap)
 	}
 	if c.Filter != nil && len(c.Filter) == 0 {
 		return fmt.Errorf("json payload: the input filter names no key; leave it out to send all")
 	}
+	if c.Fixed || c.Wrap == WrapSplit {
+		return c.checkFilter()
+	}
 	return nil
 }
 
-type encoder struct{ EncoderConfig }
+// checkFilter finds a filter's name that no record can have.
+func (c EncoderConfig) checkFilter() error {
+	for _, name := range c.Filter {
+		if !slices.Contains(c.Names, name) {
+			return fmt.Errorf("json payload: the input filter names %s, which is no column", quote(name))
+		}
+	}
+	return nil
+}
+
+type encoder struct {
+	EncoderConfig
+	need  []bool // of Fixed records, what is sent; nil for all
+	keys  []key  // of Fixed records, the same
+	split *split
+}
 
 // NewEncoder renders records as JSON payloads.
 func NewEncoder(c EncoderConfig) (formats.Encoder, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return encoder{c}, nil
+	e := encoder{EncoderConfig: c, need: c.need(), keys: c.keys()}
+	if c.Wrap == WrapSplit {
+		s, err := newSplit(c.Names, c.Filter)
+		if err != nil {
+			return nil, err
+		}
+		e.split = s
+	}
+	return e, nil
+}
+
+// need tells by their place which values of Fixed records are sent.
+func (c EncoderConfig) need() []bool {
+	if !c.Fixed || c.Filter == nil {
+		return nil
+	}
+	need := make([]bool, len(c.Names))
+	for i, name := range c.Names {
+		need[i] = c.Filter.wants(name)
+	}
+	return need
 }
 
 // Check reads rows once before they are rendered, for Encode has no way to
 // say that one cannot be read.
 func (e encoder) Check(b *formats.Batch) {
-	if e.Verbatim && e.Filter == nil {
+	if e.split != nil {
+		e.split.check(b)
 		return
 	}
-	var row formats.Row
+	if _, cells := b.Rows.(formats.Cells); cells || e.Verbatim && e.Filter == nil {
+		return
+	}
+	row := formats.Row{Need: none}
 	for i := range good(b) {
 		if e.Verbatim {
 			checkKeys(b, i, e.Filter)
@@ -61,6 +110,9 @@ func (e encoder) Check(b *formats.Batch) {
 		checkRow(b, i, &row, e.Filter)
 	}
 }
+
+// none asks for a row without its values.
+var none = []bool{}
 
 // checkKeys adds a flaw if record i of a batch of JSON Lines lacks a key of f.
 func checkKeys(b *formats.Batch, i int, f Filter) {
@@ -96,6 +148,9 @@ func (e encoder) Encode(dst []byte, b *formats.Batch, sel []int32) []byte {
 	if e.Wrap == WrapLines && e.Verbatim && e.Filter == nil && !b.Gaps && int(last-first) == len(sel)-1 {
 		return b.Data[b.Recs[first].Start:b.Recs[last].End]
 	}
+	if e.split != nil {
+		return e.split.encode(dst, b, sel, e.need)
+	}
 	before, between, after := "", "\n", "\n"
 	switch e.Wrap {
 	case WrapArray:
@@ -104,12 +159,19 @@ func (e encoder) Encode(dst []byte, b *formats.Batch, sel []int32) []byte {
 		before, between, after = `{"instances":[`, ",", "]}"
 	}
 	dst = append(dst, before...)
-	var row formats.Row
+	row, cells := formats.Row{Need: e.need}, formats.Cells(nil)
+	if e.Fixed {
+		cells, _ = b.Rows.(formats.Cells)
+	}
 	for k, i := range sel {
 		if k > 0 {
 			dst = append(dst, between...)
 		}
-		dst = e.appendRecord(dst, b, int(i), &row)
+		if cells != nil {
+			dst = e.appendCells(dst, b, cells, int(i))
+		} else {
+			dst = e.appendRecord(dst, b, int(i), &row)
+		}
 	}
 	return append(dst, after...)
 }
@@ -127,4 +189,51 @@ func (e encoder) appendRecord(dst []byte, b *formats.Batch, i int, row *formats.
 	dst = append(dst, '{')
 	dst = e.Filter.appendRaw(dst, trim(b.Record(i)))
 	return append(dst, '}')
+}
+
+// A key is a member of Fixed records that is sent.
+type key struct {
+	col  int
+	text []byte // what stands before the value: a comma or brace, the name, a colon
+}
+
+func (c EncoderConfig) keys() (keys []key) {
+	if !c.Fixed {
+		return nil
+	}
+	for col, name := range c.Names {
+		if !c.Filter.wants(name) {
+			continue
+		}
+		text := []byte{','}
+		if len(keys) == 0 {
+			text[0] = '{'
+		}
+		keys = append(keys, key{col, append(json.AppendString(text, []byte(name)), ':')})
+	}
+	return keys
+}
+
+// appendCells appends a record whose fields come one by one: most are numbers,
+// and go into the payload as they are made.
+func (e encoder) appendCells(dst []byte, b *formats.Batch, cells formats.Cells, i int) []byte {
+	if len(e.keys) == 0 {
+		dst = append(dst, '{')
+	}
+	for _, k := range e.keys {
+		dst = append(dst, k.text...)
+		from := len(dst)
+		var kind formats.Kind
+		if dst, kind = cells.AppendCell(dst, b, i, k.col); kind != formats.Number && kind != formats.Bool {
+			dst = endValue(dst, from, kind)
+		}
+	}
+	return append(dst, '}')
+}
+
+// endValue makes a value of dst[from:], the text of one that is no number.
+func endValue(dst []byte, from int, kind formats.Kind) []byte {
+	end := len(dst)
+	dst = appendValue(dst, formats.Value{Kind: kind, Text: dst[from:end:end]}) // behind the text, then moved over it
+	return dst[:from+copy(dst[from:], dst[end:])]
 }

@@ -1,6 +1,7 @@
 package jsonl
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/batchmill/batchmill/formats"
@@ -128,9 +129,60 @@ func TestEncodeFilterOnRows(t *testing.T) {
 }
 
 func TestEncoderConfigIsChecked(t *testing.T) {
-	for _, c := range []EncoderConfig{{Wrap: 3}, {Filter: Filter{}}} {
+	for _, c := range []EncoderConfig{{Wrap: WrapSplit + 1}, {Filter: Filter{}},
+		{Wrap: WrapSplit, Names: []string{"a", "a"}}, {Wrap: WrapSplit, Names: []string{"a"}, Filter: Filter{"b"}}, {Fixed: true, Names: []string{"a"}, Filter: Filter{"a", "b"}}} {
 		if _, err := NewEncoder(c); err == nil {
 			t.Errorf("%v is taken", c)
 		}
+	}
+}
+
+func TestEncodeSplit(t *testing.T) {
+	names := []string{"none", "id", `q"`}
+	for _, c := range []struct {
+		config EncoderConfig
+		sel    []int32
+		want   string
+	}{
+		{EncoderConfig{Names: names}, []int32{0},
+			`{"dataframe_split":{"columns":["none","id","q\""],"data":[[null,10000000000000000999,"a\"b\n"]]}}`},
+		{EncoderConfig{Names: names, Filter: Filter{"id"}}, []int32{0, 0}, `{"dataframe_split":{"columns":["id"],"data":[[10000000000000000999],[10000000000000000999]]}}`},
+		{EncoderConfig{Names: append(names, "missing")}, []int32{0},
+			`{"dataframe_split":{"columns":["none","id","q\"","missing"],"data":[[null,10000000000000000999,"a\"b\n",null]]}}`},
+		{EncoderConfig{}, []int32{1, 2}, `{"dataframe_split":{"data":[[true,{"a": 1}],["x"]]}}`},
+	} {
+		c.config.Wrap = WrapSplit
+		if got := encoded(t, c.config, tableBatch(), c.sel...); got != c.want {
+			t.Errorf("%v: %s, want %s", c.config, got, c.want)
+		}
+	}
+}
+
+func TestSplitChecksKeys(t *testing.T) {
+	flaws := func(c EncoderConfig) map[int]formats.Reason {
+		c.Wrap = WrapSplit
+		e, err := NewEncoder(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := tableBatch()
+		e.Check(b)
+		found := map[int]formats.Reason{}
+		for _, f := range b.Flaws {
+			found[f.Index] = f.Reason
+		}
+		return found
+	}
+	rest := map[int]formats.Reason{1: formats.ReasonRagged, 2: formats.ReasonRagged, 3: formats.ReasonInvalid}
+	if got := flaws(EncoderConfig{Names: []string{"id", `q"`, "none", "more"}, Filter: Filter{"id"}}); !maps.Equal(got, rest) {
+		t.Errorf("flaws %v, want %v", got, rest)
+	}
+	rest[0] = formats.ReasonNoColumn
+	if got := flaws(EncoderConfig{Names: []string{"id"}}); !maps.Equal(got, rest) {
+		t.Errorf("flaws %v, want %v", got, rest)
+	}
+	lists := map[int]formats.Reason{0: formats.ReasonRagged, 3: formats.ReasonInvalid}
+	if got := flaws(EncoderConfig{}); !maps.Equal(got, lists) {
+		t.Errorf("flaws without names %v, want %v", got, lists)
 	}
 }

@@ -36,8 +36,8 @@ func FuzzJoin(f *testing.F) {
 		if a.List[0].Form == formats.JSONForm && json.Valid(a.Data) != nil {
 			return
 		}
-		j.Fit(a, 0, func(i int, _ string) { a.List[i] = formats.Answer{} })
-		out, n := j.Join(nil, b, a, 0, placeholders)
+		j.Fit(a, nil, func(i int, _ string) { a.List[i] = formats.Answer{} })
+		out, n := j.Join(nil, b, a, nil, placeholders)
 		checkJoined(t, b, a, out, n, placeholders)
 	})
 }

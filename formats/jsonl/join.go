@@ -154,13 +154,13 @@ func (j *joiner) checkRow(b *formats.Batch, i int, row *formats.Row) {
 	}
 }
 
-// Width is 0: a JSON value takes any answer.
-func (j *joiner) Width([]byte, formats.Form) int { return 0 }
+// Learn learns nothing: a JSON value takes any answer.
+func (j *joiner) Learn(*formats.Layout, []byte, formats.Form) bool { return true }
 
 // Begin appends nothing: JSON Lines have no header.
-func (j *joiner) Begin(dst []byte, _ int) []byte { return dst }
+func (j *joiner) Begin(dst []byte, _ *formats.Layout) []byte { return dst }
 
-func (j *joiner) Fit(a *formats.Answers, _ int, misfit func(i int, message string)) {
+func (j *joiner) Fit(a *formats.Answers, _ *formats.Layout, misfit func(i int, message string)) {
 	for i := range a.List {
 		text := a.Bytes(i)
 		switch form := a.List[i].Form; {

@@ -38,7 +38,7 @@ func joined(t testing.TB, c JoinerConfig, b *formats.Batch, a *formats.Answers, 
 	t.Helper()
 	j := newJoiner(t, c)
 	j.Check(b)
-	out, n := j.Join(j.Begin(nil, 0), b, a, 0, placeholders)
+	out, n := j.Join(j.Begin(nil, nil), b, a, nil, placeholders)
 	lines := strings.SplitAfter(string(out), "\n")
 	if n != len(lines)-1 || lines[n] != "" {
 		t.Errorf("%q is not %d lines", out, n)
@@ -151,7 +151,7 @@ func TestJoinOtherForms(t *testing.T) {
 		{formats.LineForm, `say "hi"`, `"say \"hi\""`}, {formats.LineForm, `1`, `"1"`}, {formats.LineForm, "\xff", `"\ufffd"`},
 	} {
 		a := answersOf(c.form, c.answer)
-		newJoiner(t, JoinerConfig{}).Fit(a, 0, func(_ int, message string) { t.Errorf("%q: misfit: %s", c.answer, message) })
+		newJoiner(t, JoinerConfig{}).Fit(a, nil, func(_ int, message string) { t.Errorf("%q: misfit: %s", c.answer, message) })
 		if got := joined(t, JoinerConfig{}, batchOf(t, "1\n"), a, false); got[0] != c.want+"\n" {
 			t.Errorf("%q: %s, want %s", c.answer, got, c.want)
 		}
@@ -162,12 +162,12 @@ func TestFitRefusesBrokenCSV(t *testing.T) {
 	a := answersOf(formats.CSVForm, `a"b`, `"a`, `"a"b`, `1,"a""`, "1\n2", `ok,"x"`, "-", "\"x\",a\nb")
 	var got []int
 	j := newJoiner(t, JoinerConfig{})
-	j.Fit(a, 0, func(i int, _ string) { got = append(got, i) })
+	j.Fit(a, nil, func(i int, _ string) { got = append(got, i) })
 	if want := []int{0, 1, 2, 3, 4, 7}; !slices.Equal(got, want) {
 		t.Errorf("misfits %v, want %v", got, want)
 	}
-	if n := j.Width([]byte("1,2"), formats.CSVForm); n != 0 {
-		t.Errorf("width %d, want none", n)
+	if l := (formats.Layout{}); !j.Learn(&l, []byte("1,2"), formats.CSVForm) || l.Fields != 0 {
+		t.Errorf("layout %+v, want none", l)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestJoinNoneFiltersTheAnswer(t *testing.T) {
 	c := JoinerConfig{Filter: Filter{"s"}}
 	a := answersOf(formats.JSONForm, "{\"t\":1,\"s\":[1,\n2]}", "-", `{"t":1}`, `[1]`)
 	var misfits []int
-	newJoiner(t, c).Fit(a, 0, func(i int, _ string) { misfits = append(misfits, i) })
+	newJoiner(t, c).Fit(a, nil, func(i int, _ string) { misfits = append(misfits, i) })
 	if !slices.Equal(misfits, []int{2, 3}) {
 		t.Errorf("misfits %v", misfits)
 	}
@@ -239,7 +239,7 @@ func ExampleNewJoiner() {
 	j, _ := NewJoiner(JoinerConfig{Input: true, Verbatim: true, AnswerName: "score"})
 	b := &formats.Batch{First: 1, Data: []byte("{\"id\": 7.100}\n"), Recs: []formats.Span{{Start: 0, End: 14}}}
 	a := &formats.Answers{Data: []byte("0.90"), List: []formats.Answer{{End: 4, Form: formats.JSONForm}}}
-	out, n := j.Join(nil, b, a, 0, true)
+	out, n := j.Join(nil, b, a, nil, true)
 	fmt.Printf("%d: %s", n, out)
 	// Output: 1: {"id": 7.100,"score":0.90}
 }

@@ -142,12 +142,5 @@ func appendRow(dst []byte, r *formats.Row, keep Filter) []byte {
 	case r.Shape == formats.Scalar && len(r.Values) == 1:
 		return appendValue(dst, r.Values[0])
 	}
-	dst = append(dst, '[')
-	for k, v := range r.Values {
-		if k > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendValue(dst, v)
-	}
-	return append(dst, ']')
+	return appendList(dst, r.Values)
 }

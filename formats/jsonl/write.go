@@ -8,7 +8,7 @@ import (
 )
 
 // Join writes one line for each record that has its place in the output.
-func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, _ int, placeholders bool) ([]byte, int) {
+func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, _ *formats.Layout, placeholders bool) ([]byte, int) {
 	var row formats.Row
 	written := 0
 	for i := range b.Recs {

@@ -14,9 +14,9 @@ type Decoder struct{}
 var _ formats.Decoder = Decoder{}
 
 // Decode implements [formats.Decoder]. Answers come without their line ends.
-func (Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats.Answer, error) {
+func (Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats.Answer, []byte, error) {
 	if len(body) > math.MaxUint32 {
-		return dst, &formats.SyntaxError{Message: "the response is longer than 4 GiB"}
+		return dst, body, &formats.SyntaxError{Message: "the response is longer than 4 GiB"}
 	}
 	kept, got := len(dst), 0
 	for start := 0; start < len(body); {
@@ -32,9 +32,9 @@ func (Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats.An
 		start = end
 	}
 	if got != want {
-		return dst[:kept], &formats.CountError{Got: got, Want: want}
+		return dst[:kept], body, &formats.CountError{Got: got, Want: want}
 	}
-	return dst, nil
+	return dst, body, nil
 }
 
 // Whole implements [formats.Decoder].
@@ -70,13 +70,13 @@ func NewJoiner(c JoinerConfig) (formats.Joiner, error) {
 // Check finds nothing: the records themselves do not go out.
 func (joiner) Check(*formats.Batch) {}
 
-// Width is 0: a line takes any answer.
-func (joiner) Width([]byte, formats.Form) int { return 0 }
+// Learn learns nothing: a line takes any answer.
+func (joiner) Learn(*formats.Layout, []byte, formats.Form) bool { return true }
 
 // Begin appends nothing: lines have no header.
-func (joiner) Begin(dst []byte, _ int) []byte { return dst }
+func (joiner) Begin(dst []byte, _ *formats.Layout) []byte { return dst }
 
-func (joiner) Fit(a *formats.Answers, _ int, misfit func(i int, message string)) {
+func (joiner) Fit(a *formats.Answers, _ *formats.Layout, misfit func(i int, message string)) {
 	for i := range a.List {
 		if a.List[i].Form != formats.JSONForm && bytes.IndexByte(a.Bytes(i), '\n') >= 0 {
 			misfit(i, "the answer holds a line break, and an output record is one line; use --output-format csv or jsonl")
@@ -84,7 +84,7 @@ func (joiner) Fit(a *formats.Answers, _ int, misfit func(i int, message string))
 	}
 }
 
-func (joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, _ int, placeholders bool) ([]byte, int) {
+func (joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, _ *formats.Layout, placeholders bool) ([]byte, int) {
 	written := 0
 	for i := range b.Recs {
 		if a.List[i].Form == formats.NoAnswer && !placeholders {

@@ -109,12 +109,12 @@ func TestOtherInputsAndJoinsAreRefused(t *testing.T) {
 func TestDecode(t *testing.T) {
 	body := []byte("a \r\n\n\r\n \nlast")
 	want := []formats.Answer{{Start: 0, End: 2, Form: formats.LineForm}, {Start: 7, End: 8, Form: formats.LineForm}, {Start: 9, End: 13, Form: formats.LineForm}}
-	got, err := Decoder{}.Decode(nil, body, 3)
+	got, _, err := Decoder{}.Decode(nil, body, 3)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v %v, want %v", got, err, want)
 	}
 	for _, n := range []int{0, 2, 4} {
-		got, err := Decoder{}.Decode(want[:1], body, n)
+		got, _, err := Decoder{}.Decode(want[:1], body, n)
 		var count *formats.CountError
 		if !errors.As(err, &count) || *count != (formats.CountError{Got: 3, Want: n}) || len(got) != 1 {
 			t.Errorf("want %d: %v %v", n, got, err)
@@ -136,12 +136,12 @@ func TestJoin(t *testing.T) {
 	a.List = []formats.Answer{{Start: 0, End: 10, Form: formats.JSONForm}, {}, {Start: 10, End: 14, Form: formats.CSVForm}, {Start: 10, End: 17, Form: formats.CSVForm}, {Start: 17, End: 21, Form: formats.LineForm}}
 	a.List[2].End = 13
 	var misfits []int
-	j.Fit(a, 0, func(i int, _ string) { misfits = append(misfits, i) })
+	j.Fit(a, nil, func(i int, _ string) { misfits = append(misfits, i) })
 	if !slices.Equal(misfits, []int{3}) {
 		t.Errorf("misfits %v, want the answer with a line break", misfits)
 	}
 	a.List[3] = formats.Answer{}
-	if j.Width(nil, formats.CSVForm) != 0 {
+	if l := (formats.Layout{}); !j.Learn(&l, nil, formats.CSVForm) || l.Fields != 0 {
 		t.Error("lines fix a width")
 	}
 	for _, c := range []struct {
@@ -149,7 +149,7 @@ func TestJoin(t *testing.T) {
 		want         string
 		n            int
 	}{{true, "{  \"a\": 1}\n\nx,\"\n\nline\n", 5}, {false, "{  \"a\": 1}\nx,\"\nline\n", 3}} {
-		got, n := j.Join(j.Begin(nil, 0), b, a, 0, c.placeholders)
+		got, n := j.Join(j.Begin(nil, nil), b, a, nil, c.placeholders)
 		if string(got) != c.want || n != c.n || bytes.Count(got, []byte("\n")) != n {
 			t.Errorf("placeholders %v: %d %q, want %q", c.placeholders, n, got, c.want)
 		}
@@ -161,7 +161,7 @@ func FuzzDecoder(f *testing.F) {
 		f.Add([]byte(body), uint8(2))
 	}
 	f.Fuzz(func(t *testing.T, body []byte, want uint8) {
-		list, err := Decoder{}.Decode(nil, body, int(want))
+		list, _, err := Decoder{}.Decode(nil, body, int(want))
 		if err != nil && len(list) > 0 || err == nil && len(list) != int(want) {
 			t.Fatalf("%q: %d answers, want %d, %v", body, len(list), want, err)
 		}

@@ -68,6 +68,14 @@ func newBench(t *testing.T, j job) *bench {
 	}
 	b.wanted = b.mustRun(t, r).Manifest
 	b.want, b.instants = b.read(t), counted.passed.Load()
+	for _, name := range b.want.outputs() {
+		if j.values == nil {
+			break
+		}
+		if err := j.values(b.want[name]); err != nil {
+			t.Fatalf("an undisturbed run, %s: %v", name, err)
+		}
+	}
 	return b
 }
 

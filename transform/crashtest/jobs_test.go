@@ -23,6 +23,8 @@ type job struct {
 	// retry asks again about the rejects of the run before, of a mended model.
 	retry   bool
 	latency time.Duration
+	// values says what is wrong with an output; nil leaves that to the bytes.
+	values func([]byte) error
 }
 
 // jobs are as different as what they do to the disk.
@@ -42,7 +44,7 @@ func jobs() []job {
 		{name: "retry rejects", spec: placeholders, objects: jsonObjects(3, 20, 7), before: &placeholders, retry: true},
 		{name: "seconds long", spec: transform.Spec{Header: "yes", Join: "input", BatchRecords: 5, Concurrency: 2}, objects: csvObjects(1, 100), latency: 200 * time.Millisecond},
 	}
-	return list
+	return append(list, packedJobs()...)
 }
 
 // csvObjects have quoted line breaks, CRLF and numbers that no float holds.

@@ -14,7 +14,7 @@ import (
 )
 
 type trappedReader struct {
-	io.ReadCloser
+	store.Reader
 	t    *trap
 	name string
 }
@@ -23,7 +23,14 @@ func (r *trappedReader) Read(p []byte) (int, error) {
 	if err := r.t.step("read", r.name, "before"); err != nil {
 		return 0, err
 	}
-	return r.ReadCloser.Read(p)
+	return r.Reader.Read(p)
+}
+
+func (r *trappedReader) ReadAt(p []byte, off int64) (int, error) {
+	if err := r.t.step("read", r.name, "before"); err != nil {
+		return 0, err
+	}
+	return r.Reader.ReadAt(p, off)
 }
 
 // write writes p, with an instant before it, after it, and one at which half

@@ -5,7 +5,6 @@ package crashtest
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"sync"
@@ -143,7 +142,7 @@ func (t *trap) Stat(ctx context.Context, name string) (store.Info, error) {
 	return t.disk.Stat(ctx, name)
 }
 
-func (t *trap) Open(ctx context.Context, name string) (io.ReadCloser, store.Info, error) {
+func (t *trap) Open(ctx context.Context, name string) (store.Reader, store.Info, error) {
 	if err := t.step("open", name, "before"); err != nil {
 		return nil, store.Info{}, err
 	}
@@ -151,7 +150,7 @@ func (t *trap) Open(ctx context.Context, name string) (io.ReadCloser, store.Info
 	if err != nil {
 		return nil, info, err
 	}
-	return &trappedReader{ReadCloser: rc, t: t, name: name}, info, nil
+	return &trappedReader{Reader: rc, t: t, name: name}, info, nil
 }
 
 func (t *trap) Create(ctx context.Context, name string, mode store.Mode) (store.Object, error) {

@@ -57,10 +57,10 @@ func engineMutants() []mutant {
 		name: "window-leaks", promise: "7: what a place held is given back", file: "transform/assemble.go", tests: engine(simulation),
 		edits: []edit{{"a.window.leave(p.held)", "a.window.leave(p.held - 1)"}},
 	}, {
-		name: "short-object-accepted", promise: "8: a short read is never the end of a file", file: "transform/cut.go", tests: engine("^TestChangedInput"),
+		name: "short-object-accepted", promise: "8: a short read is never the end of a file", file: "transform/source.go", tests: engine("^TestChangedInput"),
 		edits: []edit{{"err == io.EOF && p.read != p.o.info.Size", "err == io.EOF && p.read > p.o.info.Size"}},
 	}, {
-		name: "replaced-object-accepted", promise: "5: inputs are pinned", file: "transform/cut.go", tests: engine("^TestChangedInput"),
+		name: "replaced-object-accepted", promise: "5: inputs are pinned", file: "transform/source.go", tests: engine("^TestChangedInput"),
 		edits: []edit{{"if info.Size != o.info.Size || info.ETag != o.info.ETag || !info.ModTime.Equal(o.info.ModTime) {", "if info.Size != o.info.Size {"}},
 	}, {
 		name: "limit-behind-a-failed-object", promise: "--limit: records behind an object of unknown length are not asked about", file: "transform/cut.go", tests: engine("^TestLimit"),
@@ -70,7 +70,7 @@ func engineMutants() []mutant {
 		edits: []edit{{"case reserved[first] && name != o.rejects:", "case reserved[first] && name == \"\":"}},
 	}, {
 		name: "failed-object-ends-early", promise: "8: an object that cannot be read fails, it does not end", file: "transform/cut.go", tests: engine(faultSweep),
-		edits: []edit{{"if err != io.EOF {\n\t\t\t\tend.err = err", "if err == io.EOF {\n\t\t\t\tend.err = nil"}},
+		edits: []edit{{"\tend.err = err\n\t}\n\treturn records", "\tend.err = nil\n\t}\n\treturn records"}},
 	}, {
 		name: "misfit-answer-kept", promise: "1: an answer that cannot stand in the output is a reject", file: "transform/dispatch.go", tests: engine("^TestMisfit"),
 		edits: []edit{{"p.drop(m.index)", "_ = m.index"}},
@@ -93,7 +93,7 @@ func askMutants() []mutant {
 		edits: []edit{{"base := uint32(len(a.Data))", "base := uint32(0)"}},
 	}, {
 		name: "kept-response-freed", promise: "3: nobody writes into a response that a batch keeps", file: file, tests: engine("^TestEmptyResponses"),
-		edits: []edit{{"x.place.held += int64(len(body))\n", "x.place.held += int64(len(body))\n\tif len(body) == 0 {\n\t\tresponses.put(x.Into)\n\t}\n"}},
+		edits: []edit{{"x.place.held += int64(len(text))\n", "x.place.held += int64(len(text))\n\tif len(text) == 0 {\n\t\tresponses.put(x.Into)\n\t}\n"}},
 	}, {
 		name: "canary-teaches-a-limit", promise: "hosts: what a canary was sent with is no size that was refused", file: "transform/canary.go", tests: engine("^TestCanary"),
 		edits: []edit{{"lease.Probe(ctx, &q)", "lease.Invoke(ctx, &q)"}},

@@ -110,7 +110,7 @@ func (d *Disk) Stat(ctx context.Context, name string) (Info, error) {
 
 // Open reads the file called name, which must be a regular file or a symbolic
 // link to one: opening anything else may never return, or have effects.
-func (d *Disk) Open(ctx context.Context, name string) (io.ReadCloser, Info, error) {
+func (d *Disk) Open(ctx context.Context, name string) (Reader, Info, error) {
 	if _, err := d.Stat(ctx, name); err != nil {
 		var e *Error
 		if errors.As(err, &e) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"iter"
 	"maps"
@@ -141,7 +140,7 @@ func (m *Memory) Stat(ctx context.Context, name string) (Info, error) {
 }
 
 // Open reads name as it is now; what is appended later is not seen.
-func (m *Memory) Open(ctx context.Context, name string) (io.ReadCloser, Info, error) {
+func (m *Memory) Open(ctx context.Context, name string) (Reader, Info, error) {
 	f, err := m.file(ctx, "open", name)
 	if err != nil {
 		return nil, Info{}, err

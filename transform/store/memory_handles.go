@@ -59,6 +59,15 @@ func (r *memReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
+func (r *memReader) ReadAt(p []byte, off int64) (int, error) {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	if err := r.alive("read"); err != nil {
+		return 0, err
+	}
+	return r.r.ReadAt(p, off)
+}
+
 type memObject struct {
 	memHandle
 	mode Mode

@@ -38,9 +38,16 @@ type Store interface {
 	Stat(ctx context.Context, name string) (Info, error)
 	// Open reads an object from its beginning. The Info is that of what was
 	// opened, so that a change since it was listed can be seen.
-	Open(ctx context.Context, name string) (io.ReadCloser, Info, error)
+	Open(ctx context.Context, name string) (Reader, Info, error)
 	// Create begins an object. Nothing is visible under name until Commit.
 	Create(ctx context.Context, name string, mode Mode) (Object, error)
+}
+
+// A Reader reads one object: from its beginning, and at any place. Both may be
+// used by turns, and ReadAt by many at once. Errors are *Error, except io.EOF.
+type Reader interface {
+	io.ReadCloser
+	io.ReaderAt
 }
 
 // Mode says what Commit does when the name is taken.

@@ -9,7 +9,8 @@
 // its scalars in the order they stand, however deep.
 //
 // It takes text/csv, application/jsonlines and application/json (an array of
-// records, or an object with them under "instances"), and answers in the type
+// records, or an object with them under "instances", or as rows of a table
+// under "dataframe_split"), and answers in the type
 // that Accept names, by default in the one it got: a number a line, or
 // {"predictions":[...]}.
 package reference

@@ -80,6 +80,7 @@ func TestTypes(t *testing.T) {
 		{lines, csv, "{\"a\":null,\"b\":true,\"c\":1}\n", 200, "3.5\n"},
 		{doc, "", `[[3,"x",2],[1]]`, 200, `{"predictions":[9.5,1.5]}`},
 		{doc, lines, `{"instances":[{"features":[3,"x",2]},1]}`, 200, "9.5\n1.5\n"},
+		{doc, lines, `{"dataframe_split":{"columns":["a","b","c"],"data":[[3,"x",2],[1,null,null]]}}`, 200, "9.5\n1.5\n"},
 		{csv, "", "a,\"b\n", 400, ""}, {lines, "", "{", 400, ""}, {lines, "", "1 2", 400, ""}, {doc, "", "{}", 400, ""}, {doc, "", "x", 400, ""},
 		{"image/png", "", "x", 415, ""}, {"", "", "x", 415, ""}, {csv, "image/png", "1", 406, ""},
 	} {

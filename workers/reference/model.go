@@ -171,12 +171,18 @@ func eachLine(payload []byte, record func([]string)) error {
 func eachInstance(payload []byte, record func([]string)) error {
 	var list []json.RawMessage
 	if json.Unmarshal(payload, &list) != nil {
-		var object struct{ Instances []json.RawMessage }
+		var object struct {
+			Instances []json.RawMessage
+			Table     struct{ Data []json.RawMessage } `json:"dataframe_split"`
+		}
 		if err := json.Unmarshal(payload, &object); err != nil {
 			return err
 		}
 		if list = object.Instances; list == nil {
-			return errors.New(`give an array of records, or an object with them under "instances"`)
+			list = object.Table.Data
+		}
+		if list == nil {
+			return errors.New(`give an array of records, or an object with them under "instances" or as "dataframe_split"`)
 		}
 	}
 	for _, raw := range list {

@@ -35,6 +35,8 @@ type File struct {
 	leaves  int
 	groups  []group
 	orders  [][]byte // a ColumnOrder for each leaf; nil where the file has none
+
+	boundless map[int]bool // leaves whose bounds are not copied
 	// padded tells that chunks are longer than the footer says, see padding.
 	padded bool
 }

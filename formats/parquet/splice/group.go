@@ -186,6 +186,9 @@ func (b *groupBuilder) chunk(f *File, raw []byte, leaf int) error {
 	if err != nil {
 		return err
 	}
+	if err := f.checkPages(&k); err != nil {
+		return err
+	}
 	at, err := b.w.copy(f, extent{k.data.at, k.data.n + k.padding})
 	if err != nil {
 		return err

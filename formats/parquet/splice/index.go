@@ -70,7 +70,7 @@ func movePages(c cursor, in extent, delta int64) ([]byte, error) {
 // the file's CreatedBy (PARQUET-251 and others); where that changes, they go.
 func (w *Writer) distrust(k *chunk, f *File, leaf, to int) error {
 	var ids []int
-	if w.orders != nil && !bytes.Equal(f.order(leaf), w.orders[to]) {
+	if f.boundless[leaf] || w.orders != nil && !bytes.Equal(f.order(leaf), w.orders[to]) {
 		ids = append(ids, statsMax, statsMin, statsMaxExact, statsMinExact)
 		k.columnIndex = extent{}
 	}

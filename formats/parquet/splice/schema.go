@@ -82,6 +82,16 @@ func (f *File) order(leaf int) []byte {
 	return f.orders[leaf]
 }
 
+// DropBounds keeps the bounds of a leaf's values (min, max, column index) out
+// of what is made of this file: they were made by another order of values than
+// the leaf's type has.
+func (f *File) DropBounds(leaf int) {
+	if f.boundless == nil {
+		f.boundless = map[int]bool{}
+	}
+	f.boundless[leaf] = true
+}
+
 // rootElement is the schema's root with another number of children.
 func (f *File) rootElement(children int) []byte {
 	root := f.root

@@ -80,6 +80,12 @@ func get(t *testing.T, s store.Store, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Any part can be read again, whatever Read has done.
+	part := make([]byte, len(data)/2+1)
+	from := int64(len(data) - len(data)/2)
+	if n, err := r.ReadAt(part, from); string(part[:n]) != string(data[from:]) || err != io.EOF {
+		t.Errorf("%q from %d holds %.40q, %v; want %.40q and EOF", name, from, part[:n], err, data[from:])
+	}
 	if info.Name != name || info.Size != int64(len(data)) {
 		t.Errorf("open %q: info %+v for %d bytes", name, info, len(data))
 	}

@@ -5,7 +5,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"sync/atomic"
 
@@ -119,9 +118,9 @@ func (f *Faulty) Stat(ctx context.Context, name string) (info store.Info, err er
 	return info, nil
 }
 
-// Open is the other store's; the reader's Reads count as well.
-func (f *Faulty) Open(ctx context.Context, name string) (io.ReadCloser, store.Info, error) {
-	var r io.ReadCloser
+// Open is the other store's; the reader's Reads and ReadAts count as well.
+func (f *Faulty) Open(ctx context.Context, name string) (store.Reader, store.Info, error) {
+	var r store.Reader
 	var info store.Info
 	err := f.do("open", name, func() (err error) {
 		r, info, err = f.store.Open(ctx, name)
@@ -133,7 +132,7 @@ func (f *Faulty) Open(ctx context.Context, name string) (io.ReadCloser, store.In
 		}
 		return nil, store.Info{}, err
 	}
-	return &reader{f: f, name: name, ReadCloser: r}, info, nil
+	return &reader{f: f, name: name, Reader: r}, info, nil
 }
 
 // Create is the other store's; the object's Writes and Commit count as well.

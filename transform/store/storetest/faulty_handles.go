@@ -11,13 +11,25 @@ import (
 type reader struct {
 	f    *Faulty
 	name string
-	io.ReadCloser
+	store.Reader
 }
 
 func (r *reader) Read(p []byte) (n int, err error) {
 	var read error // what the other reader says; its EOF is no fault
 	err = r.f.do("read", r.name, func() error {
-		n, read = r.ReadCloser.Read(p)
+		n, read = r.Reader.Read(p)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, read
+}
+
+func (r *reader) ReadAt(p []byte, off int64) (n int, err error) {
+	var read error
+	err = r.f.do("read", r.name, func() error {
+		n, read = r.Reader.ReadAt(p, off)
 		return nil
 	})
 	if err != nil {
