@@ -12,7 +12,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The race detector needs a C compiler that can link.
 RACE := $(shell printf 'int main(void){return 0;}' | $(CC) -x c -o /dev/null - 2>/dev/null && echo -race)
 
-.PHONY: build help demo test race lint staticcheck direction fuzz bench mutants simulate crash clean
+.PHONY: build help demo test race lint staticcheck direction fuzz bench mutants simulate crash interop clean
 
 build: ## build bin/batchmill (what plain make does)
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/batchmill ./cmd/batchmill
@@ -67,6 +67,10 @@ simulate: ## a million random jobs (SEEDS), in virtual time; hours
 
 crash: ## kill jobs at every instant, and fail every operation of the disk; 10 minutes
 	$(GO) test ./transform/crashtest -v -run '^Test(Killed|Error)' -count 1 -timeout 0 -args -crash.full
+
+# A module of its own, so that the program's stays small. DuckDB is C++.
+interop: ## Parquet outputs read by DuckDB, arrow-go and parquet-go; needs g++
+	cd benchmarks/interop && CGO_ENABLED=1 $(GO) vet ./... && CGO_ENABLED=1 $(GO) test -count 1 -timeout 20m ./...
 
 clean: ## remove what was built
 	rm -rf bin .cache

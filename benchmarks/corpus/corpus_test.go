@@ -140,7 +140,7 @@ func TestBothFormatsHoldTheSameValues(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	for _, s := range []Spec{{Format: "parquet"}, {}, {Format: CSV, Records: -1}} {
+	for _, s := range []Spec{{Format: "orc"}, {}, {Format: CSV, Records: -1}, {Format: Parquet, Records: -1}} {
 		if err := Write(io.Discard, s); err == nil {
 			t.Errorf("%+v was accepted", s)
 		}
@@ -157,9 +157,11 @@ func (f *full) Write(p []byte) (int, error) {
 }
 
 func TestWriteErrorsComeBack(t *testing.T) {
-	for _, room := range []int{0, flushAt + 4096} {
-		if err := Write(&full{room: room}, Spec{Format: CSV, Records: 5000}); err == nil {
-			t.Errorf("room for %d bytes: no error", room)
+	for _, format := range []Format{CSV, Parquet} {
+		for _, room := range []int{0, flushAt + 4096} {
+			if err := Write(&full{room: room}, Spec{Format: format, Records: 5000}); err == nil {
+				t.Errorf("%s, room for %d bytes: no error", format, room)
+			}
 		}
 	}
 }
@@ -182,7 +184,7 @@ func TestWriteFile(t *testing.T) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	for _, format := range []Format{CSV, JSONL} {
+	for _, format := range []Format{CSV, JSONL, Parquet} {
 		b.Run(string(format), func(b *testing.B) {
 			spec := Spec{Format: format, Records: 10_000, Seed: 1}
 			b.SetBytes(int64(len(generate(b, spec))))

@@ -12,7 +12,7 @@ var (
 	words = [...]string{"early", "late", "wet", "dry", "tall", "broad", "new", "old", "north", "south", "shade", "sun", "rock", "clay", "sand", "peat"}
 )
 
-// A maker makes records. Both formats draw the same values from one seed.
+// A maker makes records. All formats draw the same values from one seed.
 type maker struct {
 	source *rand.PCG
 	keys   []string

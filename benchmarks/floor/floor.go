@@ -13,6 +13,10 @@
 // takes the lock of the input, cuts a batch, gives the lock back, sends the
 // batch, joins the answers, waits for its turn and writes. Batches change hands
 // nowhere, and so many of them are all the memory there is.
+//
+// In Parquet the least is another: values are decoded by column and written as
+// CSV for the host, but the output is a copy of the input's bytes with a column
+// and a new footer behind it.
 package floor
 
 import (
@@ -31,7 +35,7 @@ import (
 
 // Config says how to join.
 type Config struct {
-	// Format is csv (the first line is a header) or jsonl.
+	// Format is csv (the first line is a header), jsonl or parquet.
 	Format string
 	// Host is the URL of a host; batches go to its /invocations.
 	Host string
@@ -43,8 +47,8 @@ type Config struct {
 // Validate names the field that is wrong, and what to write instead.
 func (c Config) Validate() error {
 	switch {
-	case c.Format != "csv" && c.Format != "jsonl":
-		return fmt.Errorf("format %q is unknown; use csv or jsonl", c.Format)
+	case c.Format != "csv" && c.Format != "jsonl" && c.Format != "parquet":
+		return fmt.Errorf("format %q is unknown; use csv, jsonl or parquet", c.Format)
 	case c.Host == "":
 		return errors.New("no host; give its URL")
 	case c.Batch < 1 || c.Concurrency < 1:
@@ -59,11 +63,14 @@ type Result struct {
 	SHA256  [sha256.Size]byte // of all bytes written
 }
 
-// Join reads records from in and writes them with their answers to out. After
+// Join reads records of text from in and writes them with their answers to out. After
 // an error what was written is a beginning of the output, of no use.
 func Join(ctx context.Context, in io.Reader, out io.Writer, cfg Config) (Result, error) {
 	if err := cfg.Validate(); err != nil {
 		return Result{}, err
+	}
+	if cfg.Format == "parquet" {
+		return Result{}, errors.New("parquet is read from its end; use JoinParquet")
 	}
 	j := &joiner{cfg: cfg, cut: cutter{src: in, quotes: cfg.Format == "csv"}, out: out, sum: sha256.New()}
 	j.turn = make(chan struct{}, 1)

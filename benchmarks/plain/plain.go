@@ -19,7 +19,8 @@ import (
 )
 
 // Config says how to join. Batches of Batch records go to Host's /invocations,
-// Concurrency of them at a time. Format is csv (with a header) or jsonl.
+// Concurrency of them at a time. Format is csv (with a header), jsonl or
+// parquet.
 type Config struct {
 	Format, Host       string
 	Batch, Concurrency int
@@ -28,8 +29,8 @@ type Config struct {
 // Validate names the field that is wrong, and what to write instead.
 func (c Config) Validate() error {
 	switch {
-	case c.Format != "csv" && c.Format != "jsonl":
-		return fmt.Errorf("format %q is unknown; use csv or jsonl", c.Format)
+	case c.Format != "csv" && c.Format != "jsonl" && c.Format != "parquet":
+		return fmt.Errorf("format %q is unknown; use csv, jsonl or parquet", c.Format)
 	case c.Host == "":
 		return errors.New("no host; give its URL")
 	case c.Batch < 1 || c.Concurrency < 1:
@@ -38,26 +39,38 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Join reads records from in and writes them with their answers to out.
+// Join reads records of text from in and writes them with their answers to out.
 func Join(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: cfg.Concurrency}
-	defer transport.CloseIdleConnections()
-	p := poster{client: &http.Client{Transport: transport}, url: strings.TrimSuffix(cfg.Host, "/") + "/invocations"}
-	if cfg.Format == "csv" {
-		p.kind = "text/csv"
+	p, done := newPoster(cfg)
+	defer done()
+	switch cfg.Format {
+	case "csv":
 		return joinCSV(ctx, in, out, cfg, p)
+	case "jsonl":
+		return joinJSON(ctx, in, out, cfg, p)
+	default:
+		return errors.New("parquet is read from its end; use JoinParquet")
 	}
-	p.kind = "application/jsonlines"
-	return joinJSON(ctx, in, out, cfg, p)
 }
 
 // A poster sends payloads to one URL.
 type poster struct {
 	client    *http.Client
 	url, kind string
+}
+
+// newPoster makes a poster of CSV, or of JSON Lines when that is the format.
+// done closes its connections.
+func newPoster(cfg Config) (p poster, done func()) {
+	transport := &http.Transport{MaxIdleConnsPerHost: cfg.Concurrency}
+	p = poster{client: &http.Client{Transport: transport}, url: strings.TrimSuffix(cfg.Host, "/") + "/invocations", kind: "text/csv"}
+	if cfg.Format == "jsonl" {
+		p.kind = "application/jsonlines"
+	}
+	return p, transport.CloseIdleConnections
 }
 
 func (p poster) post(ctx context.Context, payload []byte) ([]byte, error) {

@@ -64,6 +64,8 @@ func TestTargets(t *testing.T) {
 		{"json lines", workload{corpus.JSONL, 1e6, 1000}, 200, 300, 1, 1},
 		{"json lines missed", workload{corpus.JSONL, 1e6, 1000}, 201, 300, 0, 1},
 		{"small batches", workload{corpus.CSV, 1e6, 100}, 180, 300, 1, 1},
+		{"parquet", workload{corpus.Parquet, 1e6, 1000}, 350, 1000, 1, 1},
+		{"parquet missed", workload{corpus.Parquet, 1e6, 1000}, 351, 1000, 0, 1},
 		{"no target", workload{corpus.JSONL, 1e6, 100}, 900, 300, 0, 0},
 	}
 	for _, test := range tests {
@@ -88,17 +90,21 @@ func TestTargets(t *testing.T) {
 func TestMemoryTargets(t *testing.T) {
 	const mib = 1 << 20
 	tests := []struct {
-		peaks []int64
-		want  string
+		format corpus.Format
+		peaks  []int64
+		want   string
 	}{
-		{[]int64{50 * mib, 110 * mib, 120 * mib}, "reached reached"},
-		{[]int64{100 * mib, 193 * mib, 120 * mib}, "MISSED reached"},
-		{[]int64{100 * mib, 110 * mib, 150 * mib}, "reached MISSED"},
-		{[]int64{25 * mib, 110 * mib}, "reached"}, // two sizes say nothing about growth
+		{corpus.CSV, []int64{50 * mib, 110 * mib, 120 * mib}, "reached reached"},
+		{corpus.CSV, []int64{100 * mib, 193 * mib, 120 * mib}, "MISSED reached"},
+		{corpus.CSV, []int64{100 * mib, 110 * mib, 150 * mib}, "reached MISSED"},
+		{corpus.CSV, []int64{25 * mib, 110 * mib}, "reached"}, // two sizes say nothing about growth
+		{corpus.JSONL, []int64{180 * mib}, "reached"},
+		{corpus.Parquet, []int64{160 * mib}, "reached"},
+		{corpus.Parquet, []int64{161 * mib}, "MISSED"},
 	}
 	for _, test := range tests {
 		var out bytes.Buffer
-		missed := printVerdicts(&out, judgeMemory(workload{format: corpus.CSV}, test.peaks))
+		missed := printVerdicts(&out, judgeMemory(workload{format: test.format}, test.peaks))
 		var words []string
 		for line := range strings.Lines(out.String()) {
 			words = append(words, strings.Fields(line)[0])
@@ -150,9 +156,22 @@ func TestFirstDifference(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range [][]string{{"--records", "0"}, {"--repeats", "0"}, {"now"}, {"--concurrency=-1"}} {
+	for _, args := range [][]string{{"--records", "0"}, {"--repeats", "0"}, {"now"}, {"--concurrency=-1"}, {"--format", "orc"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q was accepted", args)
+		}
+	}
+}
+
+// All three programs must send the same payload, or they are not compared.
+func TestBatchmillSendsCSV(t *testing.T) {
+	for format, want := range map[corpus.Format]bool{corpus.CSV: false, corpus.JSONL: false, corpus.Parquet: true} {
+		args, output := batchmillArguments(job{workload: workload{format, 1, 1}, in: filepath.Join("a", "b."+string(format)), out: "out"})
+		if got := strings.Contains(strings.Join(args, " "), "--content-type text/csv"); got != want {
+			t.Errorf("%s: %q", format, args)
+		}
+		if want := filepath.Join("out", "b."+string(format)); output != want {
+			t.Errorf("output is %q, want %q", output, want)
 		}
 	}
 }
@@ -172,8 +191,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer host.stop()
-	b := bench{settings: settings{dir: dir, repeats: 1, concurrency: 4}, programs: tools.programs[:2], host: host.url, out: t.Output()}
-	for _, w := range timed(3000) {
+	b := bench{settings: settings{dir: dir, records: 3000, repeats: 1, concurrency: 4}, programs: tools.programs[:2], maker: tools.corpus, host: host.url, out: t.Output()}
+	for _, w := range b.workloads() {
 		series, err := b.measure(t.Context(), w)
 		if err != nil {
 			t.Fatal(err)
@@ -189,7 +208,7 @@ func TestRun(t *testing.T) {
 	}
 	b.programs = b.programs[:1]
 	b.programs[0].binary = filepath.Join(dir, "missing")
-	if _, err := b.measure(t.Context(), timed(3000)[0]); err == nil {
+	if _, err := b.measure(t.Context(), b.workloads()[0]); err == nil {
 		t.Error("a program that cannot run went unnoticed")
 	}
 }

@@ -52,15 +52,20 @@ func simpleArguments(j job) ([]string, string) {
 }
 
 func batchmillArguments(j job) ([]string, string) {
-	return []string{
+	args := []string{
 		"run", "--input", j.in, "--output", j.out, "--host", j.host, "--join", "input",
 		"--batch-records", strconv.Itoa(j.batch), "--concurrency", strconv.Itoa(j.concurrency), "--progress", "none",
-	}, filepath.Join(j.out, filepath.Base(j.in))
+	}
+	if j.format == corpus.Parquet { // it sends JSON Lines otherwise, the others CSV
+		args = append(args, "--content-type", "text/csv")
+	}
+	return args, filepath.Join(j.out, filepath.Base(j.in))
 }
 
 // tools are the binaries, built from the tree as it stands.
 type tools struct {
 	host     string
+	corpus   string
 	programs []program
 }
 
@@ -71,11 +76,15 @@ func build(ctx context.Context, dir string, plain bool, out io.Writer) (tools, e
 	if err != nil {
 		return tools{}, err
 	}
+	maker, err := compile(ctx, dir, "corpus", "benchmarks/cmd/corpus")
+	if err != nil {
+		return tools{}, err
+	}
 	binary, err := compile(ctx, dir, floorName, "benchmarks/cmd/floor")
 	if err != nil {
 		return tools{}, err
 	}
-	t := tools{host: host, programs: []program{{floorName, binary, simpleArguments}}}
+	t := tools{host: host, corpus: maker, programs: []program{{floorName, binary, simpleArguments}}}
 	if plain {
 		if binary, err = compile(ctx, dir, plainName, "benchmarks/cmd/plain"); err != nil {
 			return tools{}, err

@@ -71,7 +71,7 @@ func logCost(ctx context.Context) (float64, error) {
 // then the same job with --overwrite, which is answered by the log alone.
 func (b *bench) replay(ctx context.Context) (asked, replayed time.Duration, err error) {
 	w := workload{corpus.CSV, b.records, 1000}
-	good, err := b.corpusFile(w)
+	good, err := b.corpusFile(ctx, w)
 	if err != nil {
 		return 0, 0, err
 	}

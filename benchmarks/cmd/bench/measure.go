@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/batchmill/batchmill/benchmarks/corpus"
 )
 
 // A usage is what one run took.
@@ -22,6 +24,7 @@ type usage struct {
 type bench struct {
 	settings
 	programs []program
+	maker    string // the program that makes corpora
 	host     string
 	out      io.Writer
 }
@@ -30,7 +33,7 @@ type bench struct {
 // machine does meets all of them alike. The i-th usages of two programs were
 // taken right after one another, and make a pair.
 func (b *bench) measure(ctx context.Context, w workload) (map[string][]usage, error) {
-	in, err := b.corpusFile(w)
+	in, err := b.corpusFile(ctx, w)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +54,7 @@ func (b *bench) measure(ctx context.Context, w workload) (map[string][]usage, er
 				reference = output
 				continue
 			}
-			if err := sameBytes(reference, output); err != nil {
+			if err := sameOutput(w.format, reference, output); err != nil {
 				return nil, err
 			}
 		}
@@ -69,10 +72,13 @@ func (b *bench) memory(ctx context.Context) ([]verdict, error) {
 	}
 	fmt.Fprintf(b.out, "peak memory of %s in MiB, 1000 records a batch\n\n", p.name)
 	var all []verdict
-	for _, w := range timed(0)[:2] {
+	for _, w := range b.workloads() {
+		if w.batch != 1000 {
+			continue
+		}
 		var peaks []int64
 		for _, w.records = range sizes(b.long) {
-			in, err := b.corpusFile(w)
+			in, err := b.corpusFile(ctx, w)
 			if err != nil {
 				return nil, err
 			}
@@ -81,7 +87,7 @@ func (b *bench) memory(ctx context.Context) ([]verdict, error) {
 				return nil, err
 			}
 			peaks = append(peaks, took.peak)
-			fmt.Fprintf(b.out, "  %-6s %9d records  %6.1f\n", w.format, w.records, mebi(took.peak))
+			fmt.Fprintf(b.out, "  %-7s %9d records  %6.1f\n", w.format, w.records, mebi(took.peak))
 		}
 		if p.name == batchmillName {
 			all = append(all, judgeMemory(w, peaks)...)
@@ -118,6 +124,15 @@ func (b *bench) once(ctx context.Context, p program, w workload, in string) (usa
 	took.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	took.peak, err = peakOf(cmd.ProcessState)
 	return took, output, err
+}
+
+// sameOutput compares two outputs: Parquet by values, for each program encodes
+// them in its own way.
+func sameOutput(format corpus.Format, one, other string) error {
+	if format == corpus.Parquet {
+		return sameValues(one, other)
+	}
+	return sameBytes(one, other)
 }
 
 // sameBytes compares two files. It holds little memory on purpose: on Linux a

@@ -19,7 +19,7 @@ func main() {
 func run(args []string) error {
 	flags := flag.NewFlagSet("corpus", flag.ExitOnError)
 	records := flags.Int64("records", 1_000_000, "how many `records`")
-	format := flags.String("format", "csv", "csv or jsonl")
+	format := flags.String("format", "csv", "csv, jsonl or parquet")
 	seed := flags.Uint64("seed", 1, "the same seed gives the same bytes")
 	out := flags.String("out", "", "`file` to write (required)")
 	_ = flags.Parse(args) // ExitOnError: it does not return an error

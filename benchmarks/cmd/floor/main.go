@@ -16,7 +16,7 @@ func main() {
 	var cfg floor.Config
 	input := flag.String("input", "", "`file` to read (required)")
 	output := flag.String("output", "", "`file` to write (required)")
-	flag.StringVar(&cfg.Format, "format", "csv", "csv or jsonl")
+	flag.StringVar(&cfg.Format, "format", "csv", "csv, jsonl or parquet")
 	flag.StringVar(&cfg.Host, "host", "", "`URL` of the host (required)")
 	flag.IntVar(&cfg.Batch, "batch", 1000, "records in a request")
 	flag.IntVar(&cfg.Concurrency, "concurrency", 8, "requests in flight")
@@ -40,7 +40,12 @@ func join(input, output string, cfg floor.Config) error {
 	if err != nil {
 		return err
 	}
-	result, err := floor.Join(context.Background(), in, out, cfg)
+	var result floor.Result
+	if cfg.Format == "parquet" {
+		result, err = joinParquet(in, out, cfg)
+	} else {
+		result, err = floor.Join(context.Background(), in, out, cfg)
+	}
 	if err == nil {
 		err = out.Sync()
 	}
@@ -49,4 +54,12 @@ func join(input, output string, cfg floor.Config) error {
 	}
 	fmt.Printf("%d records, sha256 %x\n", result.Records, result.SHA256)
 	return nil
+}
+
+func joinParquet(in, out *os.File, cfg floor.Config) (floor.Result, error) {
+	stat, err := in.Stat()
+	if err != nil {
+		return floor.Result{}, err
+	}
+	return floor.JoinParquet(context.Background(), in, stat.Size(), out, cfg)
 }

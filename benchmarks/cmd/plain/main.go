@@ -15,7 +15,7 @@ func main() {
 	var cfg plain.Config
 	input := flag.String("input", "", "`file` to read (required)")
 	output := flag.String("output", "", "`file` to write (required)")
-	flag.StringVar(&cfg.Format, "format", "csv", "csv or jsonl")
+	flag.StringVar(&cfg.Format, "format", "csv", "csv, jsonl or parquet")
 	flag.StringVar(&cfg.Host, "host", "", "`URL` of the host (required)")
 	flag.IntVar(&cfg.Batch, "batch", 1000, "records in a request")
 	flag.IntVar(&cfg.Concurrency, "concurrency", 8, "requests in flight")
@@ -39,12 +39,21 @@ func join(input, output string, cfg plain.Config) error {
 	if err != nil {
 		return err
 	}
-	err = plain.Join(context.Background(), in, out, cfg)
+	if cfg.Format == "parquet" {
+		err = joinParquet(in, out, cfg)
+	} else {
+		err = plain.Join(context.Background(), in, out, cfg)
+	}
 	if err == nil {
 		err = out.Sync()
 	}
-	if err := errors.Join(err, out.Close()); err != nil {
+	return errors.Join(err, out.Close())
+}
+
+func joinParquet(in, out *os.File, cfg plain.Config) error {
+	stat, err := in.Stat()
+	if err != nil {
 		return err
 	}
-	return nil
+	return plain.JoinParquet(context.Background(), in, stat.Size(), out, cfg)
 }
