@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -281,6 +282,16 @@ func (w *world) sameBytes(ctx context.Context) error {
 		return fmt.Errorf("%d outputs, and %d of an undisturbed run", len(got), len(want))
 	}
 	return nil
+}
+
+// unpack is an output's text where that can be had, for messages.
+func (w *world) unpack(data []byte) []byte {
+	c, _ := compress.ByName(cmp.Or(w.spec.Compression, "none"))
+	text, err := io.ReadAll(compress.NewReader(bytes.NewReader(data), c, compress.Limits{}))
+	if c == compress.None || err != nil {
+		return data
+	}
+	return text
 }
 
 // pools tells whether zstd is at work.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -196,16 +195,6 @@ func (w *world) wrong(o *simObject, got []byte, rejected map[int64]bool) string 
 		return difference(w.unpack(got), w.unpack(want))
 	}
 	return ""
-}
-
-// unpack is an output's text where that can be had, for messages.
-func (w *world) unpack(data []byte) []byte {
-	c, _ := compress.ByName(cmp.Or(w.spec.Compression, "none"))
-	text, err := io.ReadAll(compress.NewReader(bytes.NewReader(data), c, compress.Limits{}))
-	if c == compress.None || err != nil {
-		return data
-	}
-	return text
 }
 
 func (w *world) outName(o *simObject) string {
