@@ -141,7 +141,8 @@ func (c *codec) decoder(contentType string) formats.Decoder {
 	case answersJSON:
 		return jsonl.Decoder{Doc: true, Path: c.path}
 	case answersParquet:
-		return pqpayload.Decoder{Options: c.parquetOptions(), MaxText: int(c.spec.MaxResponse)}
+		most := max(int(c.spec.MaxResponse), 8<<20) // for what it decodes to, too: many may be at work
+		return pqpayload.Decoder{Options: parquet.Options{MaxRecord: most, MaxPage: most, MaxFooter: most, Memory: most}, MaxText: most}
 	}
 	return lines.Decoder{}
 }
