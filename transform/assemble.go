@@ -95,7 +95,7 @@ func (a *assembler) take(ctx context.Context, p *place) error {
 			a.held += p.held
 			return nil
 		}
-		if err := a.settleLayout(full); err != nil {
+		if err := a.settleLayout(full, full); err != nil {
 			return err
 		}
 	}
@@ -113,14 +113,16 @@ func (a *assembler) learn(p *place) bool {
 }
 
 // settleLayout settles the layout for this run and, where answers had a say in
-// it, for the next ones. With guess, what they left open is decided too.
-func (a *assembler) settleLayout(guess bool) error {
+// it, for the next ones. With guess, what they left open is decided too. With
+// pin, the next ones are bound in any case: objects are published by it, which
+// a resumed run would pass over, and guess otherwise.
+func (a *assembler) settleLayout(guess, pin bool) error {
 	answered := a.learned.Seen > 0 || a.learned.Fields > 0
 	if guess {
 		a.plan.codec.joiner.Learn(&a.learned, nil, formats.NoAnswer)
 	}
 	a.layout.settle(a.learned)
-	if !answered {
+	if !answered && !pin {
 		return nil
 	}
 	return a.state.note(entryLayout, a.learned)
@@ -145,7 +147,7 @@ func (a *assembler) emit(ctx context.Context, p *place) error {
 // finish is the end of the job's last object.
 func (a *assembler) finish(ctx context.Context) error {
 	if !a.layout.settled() {
-		if err := a.settleLayout(true); err != nil {
+		if err := a.settleLayout(true, false); err != nil {
 			return err
 		}
 	}

@@ -64,10 +64,10 @@ func (f *outFile) abort() {
 func (f *outFile) blamesInput(err error) bool {
 	var stored *store.Error
 	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false // the job's end; a read may have been cut off by it too
 	case f.src != nil && f.src.failed != nil:
 		return true
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return false
 	}
 	return !errors.As(err, &stored)
 }

@@ -133,7 +133,11 @@ func (c *codec) splicer(ctx context.Context, r *run, o *object, f *outFile) (err
 	if err != nil {
 		return err
 	}
-	input, err := parquet.Open(f.src, o.info.Size, c.parquetOptions()) // for row groups that are written anew
+	// For row groups that are written anew. Records of them may hold columns
+	// that are not sent, which --max-record does not bound.
+	options := c.parquetOptions()
+	options.MaxRecord = options.MaxPage
+	input, err := parquet.Open(f.src, o.info.Size, options)
 	if err != nil {
 		return err
 	}
@@ -253,5 +257,5 @@ func (s *spillFile) Close() error {
 	if s.reader != nil {
 		err = errors.Join(err, s.reader.Close())
 	}
-	return errors.Join(err, s.state.keeper.Remove(s.ctx, s.name))
+	return errors.Join(err, s.state.keeper.Remove(context.WithoutCancel(s.ctx), s.name))
 }

@@ -95,8 +95,8 @@ func (s *sink) open(ctx context.Context) error {
 	}
 	s.out = out
 	if s.file, err = s.run.newOutFile(ctx, s.object, out); err != nil {
-		s.err = err // only its own input can be at fault here
-		return nil
+		s.err = err // only its own input can be at fault here, or the job has ended
+		return ctx.Err()
 	}
 	if head := s.run.plan.codec.joiner.Begin(nil, &s.run.layout.Layout); len(head) > 0 {
 		_, err = s.file.Write(head)

@@ -1,0 +1,105 @@
+package transform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	pq "github.com/parquet-go/parquet-go"
+
+	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// TestGuessedLayoutBindsResumes: an object of rejects alone fills the memory,
+// and a guess settles the types. It is published by that guess; a run after a
+// crash passes it over, and must not let the next object's answers settle others.
+func TestGuessedLayoutBindsResumes(t *testing.T) {
+	fresh := func() *world {
+		w := smallJob(2, 200)
+		w.spec.Join, w.spec.OutputFormat, w.spec.BatchRecords = "none", formatParquet, 4
+		w.spec.Memory, w.spec.MaxRecord, w.spec.MaxResponse = minMemory, 64<<10, 64<<10
+		for i := range w.objects[0].records {
+			w.objects[0].records[i].text = "{broken"
+		}
+		w.fill(&w.objects[0])
+		w.hosts[0].script = answering(func(id int) string { return fmt.Sprintf(`"s%d"`, id) })
+		return w
+	}
+	var want map[string][]byte
+	synctest.Test(t, func(t *testing.T) { want = fresh().outputsOf(t) })
+	for n, crashed := int64(0), true; crashed && !t.Failed(); n += 3 {
+		synctest.Test(t, func(t *testing.T) {
+			w := fresh()
+			if crashed = w.crashAt(t, n, 1<<20); !crashed {
+				return
+			}
+			if err := sameFiles(w.outputsOf(t), want); err != nil {
+				t.Errorf("after a crash at operation %d: %v", n, err)
+			}
+		})
+	}
+}
+
+// TestSpillGoesWithItsJob: what a job set aside is removed, also when it was ended.
+func TestSpillGoesWithItsJob(t *testing.T) {
+	out, err := store.OpenDisk(t.TempDir(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := (&state{plan: &Plan{Output: out}, keeper: out}).spill(ctx, &object{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := out.Stat(t.Context(), s.name); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the spill is left behind: %v", err)
+	}
+}
+
+// TestUnsentColumnMayBeLarge: --max-record bounds what is sent. A column that is
+// not may be larger, also where its row group has to be written anew.
+func TestUnsentColumnMayBeLarge(t *testing.T) {
+	type row struct {
+		ID   int64  `parquet:"id"`
+		Blob string `parquet:"blob"`
+	}
+	rows := make([]row, 30)
+	for i := range rows {
+		rows[i] = row{int64(i), "x"}
+	}
+	rows[5].Blob = strings.Repeat("y", 100<<10)
+	var b bytes.Buffer
+	file := pq.NewGenericWriter[row](&b)
+	if _, err := file.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := parquetJob(t, b.Bytes())
+		w.spec.OnBad, w.spec.InputFilter, w.spec.MaxRecord = "skip", "id", 64<<10
+		w.hosts[0].script = refusing
+		res, err := w.runOn(t.Context(), w.input, w.output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := res.Manifest.Objects[0]
+		if want := (manifest.Counts{In: 30, Out: 29, Answered: 29, Rejected: 1}); o.Status != manifest.Published || o.Counts != want {
+			t.Errorf("%s, %s: %+v, want %+v", o.Status, o.Error, o.Counts, want)
+		}
+	})
+}
