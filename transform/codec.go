@@ -89,7 +89,7 @@ func (c *codec) text(o *object, src io.Reader) io.Reader {
 	if o.compression == compress.None {
 		return src
 	}
-	return bufio.NewReaderSize(compress.NewReader(src, o.compression, compress.Limits{}), 64<<10)
+	return bufio.NewReaderSize(compress.NewReader(src, o.compression, c.spec.unpackLimits()), 64<<10)
 }
 
 // sniff learns the schema from the beginning of an object.
@@ -154,9 +154,7 @@ func (c *codec) bind() (err error) {
 			return usage("write it like outputs.scores", "--answer-path: %w", err)
 		}
 	}
-	if err = c.bindCompression(); err != nil {
-		return err
-	}
+	c.bindCompression()
 	if c.types, err = c.newTypes(); err != nil {
 		return err
 	}
@@ -171,19 +169,12 @@ func (c *codec) bind() (err error) {
 
 // bindCompression finds what compresses the outputs: the whole file, or the
 // pages in it.
-func (c *codec) bindCompression() error {
-	name := c.spec.Compression
-	if name == "" {
-		name = "none"
-		c.pages = "snappy"
-	} else {
-		c.pages = name
-	}
+func (c *codec) bindCompression() {
 	if c.out == formatParquet {
-		name = "none"
+		c.pages = cmp.Or(c.spec.Compression, encode.DefaultCodec)
+		return
 	}
-	c.compression, _ = compress.ByName(name) // Validate knows them all
-	return nil
+	c.compression, _ = compress.ByName(cmp.Or(c.spec.Compression, compress.None.String())) // Validate knows them all
 }
 
 // newTypes resolves --column-type, which must have something to say, for JSON.
@@ -258,6 +249,9 @@ func (c *codec) newParquetEncoder() (formats.Encoder, error) {
 			return nil, usage("", "--input-filter: %w", err)
 		}
 		return e, nil
+	}
+	if c.records == nil { // no object holds a record or names, so nothing will be sent
+		return orUsage(lines.NewEncoder(lines.EncoderConfig{Verbatim: true}))
 	}
 	return orUsage(encode.NewEncoder(encode.EncoderConfig{Records: *c.records, Filter: filter}))
 }

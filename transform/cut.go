@@ -125,6 +125,7 @@ func (r *run) cutObject(ctx context.Context, o *object, left int64) (records int
 	if errors.As(err, &stopped) {
 		return records, false, stopped.error
 	}
+	r.progress.bytes.Add(src.advance(reader, records)) // what stood behind the last record
 	if err == nil || err == io.EOF {
 		err = src.failed // read ahead, perhaps, and not needed; still it is not passed over
 	}

@@ -51,7 +51,7 @@ func (f *outFile) abort() {
 		return
 	}
 	if f.spill != nil {
-		_ = f.spill.Close() // one that stays is removed before the next is begun
+		_ = f.spill.Close() // one that stays is removed when the next run begins
 	}
 	if f.src != nil {
 		_ = f.src.Close() // it was only read

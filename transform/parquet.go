@@ -1,7 +1,6 @@
 package transform
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -112,8 +111,8 @@ func (c *codec) writers(ctx context.Context, r *run, o *object, f *outFile) erro
 	case c.spliced():
 		return c.splicer(ctx, r, o, f)
 	case c.out == formatParquet:
-		columns := append(c.columns.Columns(), c.columns.AnswerColumns(&r.layout.Layout)...)
-		w, err := encode.NewWriter(f.Writer, encode.WriterConfig{Columns: columns, Codec: c.pages, RowGroup: cmp.Or(c.spec.RowGroup, DefaultRowGroup), KeyValue: c.lineage(o)})
+		columns := slices.Concat(c.columns.Columns(), c.columns.AnswerColumns(&r.layout.Layout))
+		w, err := encode.NewWriter(f.Writer, encode.WriterConfig{Columns: columns, Codec: c.pages, RowGroup: c.spec.RowGroup, KeyValue: c.lineage(o)})
 		if err != nil {
 			return err
 		}
@@ -184,16 +183,19 @@ func (c *codec) lineage(o *object) []encode.KeyValue {
 	return []encode.KeyValue{{Key: lineageKey, Value: string(text)}}
 }
 
-// jsonTypes are the types of --column-type as JSON knows them.
+// jsonTypeOf is what a type of --column-type is in JSON, where it is called otherwise.
+var jsonTypeOf = map[string]string{
+	"integer": "number", "int64": "number", "double": "number", "boolean": "bool", "list": "json",
+}
+
+// jsonTypes are the settings of --column-type with types as JSON knows them.
 func jsonTypes(settings []string) []string {
-	json := strings.NewReplacer("=integer", "=number", "=int64", "=number", "=double", "=number", "=boolean", "=bool", "=list", "=json")
-	out := make([]string, len(settings))
+	out := slices.Clone(settings)
 	for i, s := range settings {
-		name, kind, _ := strings.Cut(s, "=")
-		if at := strings.LastIndexByte(s, '='); at > 0 {
-			name, kind = s[:at], s[at:]
+		at := strings.LastIndexByte(s, '=') + 1
+		if json, other := jsonTypeOf[s[at:]]; at > 0 && other {
+			out[i] = s[:at] + json
 		}
-		out[i] = name + json.Replace(kind)
 	}
 	return out
 }
@@ -209,12 +211,12 @@ type spillFile struct {
 	closed bool
 }
 
-// spill begins a spill file in the working state. One that a killed run left is gone first.
+// spillDir holds spill files. What a killed run left there goes when the next run begins.
+const spillDir = workDir + "/spill"
+
+// spill begins a spill file in the working state. One object has one at a time.
 func (st *state) spill(ctx context.Context, o *object) (*spillFile, error) {
-	name := fmt.Sprintf("%s/spill-%d", workDir, o.index)
-	if err := st.keeper.Remove(ctx, name); err != nil {
-		return nil, err
-	}
+	name := fmt.Sprintf("%s/%d", spillDir, o.index)
 	out, err := st.keeper.Append(ctx, name)
 	if err != nil {
 		return nil, err

@@ -103,3 +103,38 @@ func TestUnsentColumnMayBeLarge(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingBecomesParquet: where no object holds anything there are no columns
+// to make a payload of, and none is needed.
+func TestNothingBecomesParquet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := csvJob(1, 0)
+		if err := w.input.Put(w.objects[0].name, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.spec.ContentType, w.spec.Accept = "application/x-parquet", "text/csv"
+		res, err := w.runOn(t.Context(), w.input, w.output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := res.Manifest.Objects[0]; o.Status != manifest.Published || o.In != 0 {
+			t.Errorf("%s with %d records: %s", o.Status, o.In, o.Error)
+		}
+	})
+}
+
+// TestOldSpillIsNotAppendedTo: a killed run leaves its spill, and what the next
+// run sets aside must not begin at its end.
+func TestOldSpillIsNotAppendedTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := spillingJob()
+		if err := w.output.Put(spillDir+"/0", bytes.Repeat([]byte("old"), 1000)); err != nil {
+			t.Fatal(err)
+		}
+		w.mustPublish(t, w.output)
+		rejected, err := w.rejectsOf(&w.objects[0])
+		if wrong := w.wrong(&w.objects[0], w.output.Snapshot()["o0.parquet"], rejected); wrong != "" || err != nil {
+			t.Errorf("%s, %v", wrong, err)
+		}
+	})
+}

@@ -158,7 +158,7 @@ func (p *Plan) findFormat(ctx context.Context) (string, error) {
 		return found, nil
 	}
 	o := p.firstFilled()
-	head, err := readHead(ctx, o)
+	head, err := p.readHead(ctx, o)
 	if err != nil {
 		return "", err
 	}
@@ -188,7 +188,7 @@ func (p *Plan) firstFilled() *object {
 	return &p.objects[0]
 }
 
-func readHead(ctx context.Context, o *object) ([]byte, error) {
+func (p *Plan) readHead(ctx context.Context, o *object) ([]byte, error) {
 	rc, _, err := openObject(ctx, o)
 	if err != nil {
 		return nil, err
@@ -196,11 +196,14 @@ func readHead(ctx context.Context, o *object) ([]byte, error) {
 	defer rc.Close()
 	var text io.Reader = rc
 	if o.compression != compress.None {
-		text = compress.NewReader(rc, o.compression, compress.Limits{})
+		text = compress.NewReader(rc, o.compression, p.Spec.unpackLimits())
 	}
 	head, err := bufio.NewReader(text).Peek(512)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	switch {
+	case rc.failed != nil:
+		return nil, rc.failed
+	case err != nil && err != io.EOF:
+		return nil, &Failure{Class: BadInput, Err: fmt.Errorf("%s: %w", o.uri(), err)}
 	}
 	return head, nil
 }

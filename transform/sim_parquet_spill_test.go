@@ -98,7 +98,7 @@ func TestSpilledAnswers(t *testing.T) {
 		w.mustPublish(t, out)
 		spills := 0
 		for _, name := range out.appended {
-			if strings.HasPrefix(name, workDir+"/spill-") {
+			if strings.HasPrefix(name, spillDir+"/") {
 				spills++
 			}
 		}
@@ -110,7 +110,7 @@ func TestSpilledAnswers(t *testing.T) {
 			t.Errorf("%d rejects: %s, %v", len(rejected), wrong, err)
 		}
 		for name := range w.output.Snapshot() {
-			if strings.HasPrefix(name, workDir+"/spill-") {
+			if strings.HasPrefix(name, spillDir+"/") {
 				t.Errorf("left behind: %s", name)
 			}
 		}

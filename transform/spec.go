@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/batchmill/batchmill/formats/compress"
+	"github.com/batchmill/batchmill/formats/parquet/encode"
 )
 
 // Spec is a job as its user writes it: by flags, or in a job file whose keys
@@ -87,7 +88,7 @@ const (
 	DefaultMaxRecord    = 16 << 20
 	DefaultMaxResponse  = 64 << 20
 	DefaultAnswerName   = "prediction"
-	DefaultRowGroup     = 128 << 10
+	DefaultRowGroup     = encode.DefaultRowGroup
 	minMemory           = 1 << 20
 )
 
@@ -233,6 +234,15 @@ func (s *Spec) checkTogether() error {
 		return usage("leave out --answer-path", "--answers per-batch does not look into responses")
 	}
 	return nil
+}
+
+// leastWindow is a window that every zstd file may ask for (RFC 8878, 3.1.1.1.2).
+const leastWindow = 8 << 20
+
+// unpackLimits bound what a compressed input can cost: a zstd window takes half
+// of the memory at most.
+func (s *Spec) unpackLimits() compress.Limits {
+	return compress.Limits{Window: max(leastWindow, int64(s.Memory/2))}
 }
 
 // delimiter is the CSV delimiter, or 0 for the format's default.

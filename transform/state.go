@@ -202,6 +202,12 @@ func (st *state) replaySettled(kind byte, body []byte) error {
 // begin opens the log behind what is whole of it, and writes what binds it
 // where it is new.
 func (st *state) begin(ctx context.Context) error {
+	if st.plan.codec.spliced() {
+		// A file that a killed run left would be appended to.
+		if err := st.keeper.Remove(ctx, spillDir); err != nil {
+			return err
+		}
+	}
 	whole := st.known.size
 	out, err := st.keeper.Append(ctx, logName)
 	if err != nil {

@@ -105,7 +105,7 @@ func beginZstd(buf *bufio.Reader, l Limits) (decoder, error) {
 func (w windowed) Read(p []byte) (int, error) {
 	n, err := w.Decoder.Read(p)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		err = fmt.Errorf("a frame with a window above the %d bytes that are allowed (compress it without --long): %w", w.max, err)
+		err = fmt.Errorf("a frame with a window above the %d bytes that are allowed (compress it without --long, or raise --memory): %w", w.max, err)
 	}
 	return n, err
 }

@@ -26,8 +26,7 @@ type EncoderConfig struct {
 type encoder struct {
 	cols     *columns
 	verbatim bool
-	picks    []int  // nil: all fields
-	need     []bool // the picks, by field
+	picks    []int // nil: all fields
 	header   []byte
 }
 
@@ -45,10 +44,6 @@ func NewEncoder(c EncoderConfig) (formats.Encoder, error) {
 	var err error
 	if e.picks, err = c.Filter.Resolve(c.Names, width); err != nil {
 		return nil, err
-	}
-	for _, p := range e.picks {
-		e.need = append(e.need, make([]bool, max(0, p+1-len(e.need)))...)
-		e.need[p] = true
 	}
 	if e.picks != nil && c.Width == 0 {
 		e.cols.least = slices.Max(e.picks) + 1
@@ -158,7 +153,7 @@ func (e *encoder) encodeRows(dst []byte, b *formats.Batch, sel []int32) []byte {
 	defer scratches.Put(s)
 	for _, i := range sel {
 		start := len(dst)
-		if e.cols.load(b, int(i), s, e.need) != nil {
+		if e.cols.load(b, int(i), s, nil) != nil {
 			s.slots = s.slots[:0] // Check has refused it; the count must hold all the same
 		}
 		if e.picks != nil {

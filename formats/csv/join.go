@@ -74,7 +74,7 @@ func (j *joiner) record(b *formats.Batch, i int, flaw *formats.Flaw, s *scratch)
 		if stands(flaw) {
 			return body, end
 		}
-	case stands(flaw) && j.cols.load(b, i, s, j.need) == nil:
+	case stands(flaw) && j.cols.load(b, i, s, nil) == nil:
 		s.record = j.cols.appendRow(s.record[:0], s)
 		return s.record, nil
 	}

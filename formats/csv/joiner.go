@@ -39,7 +39,6 @@ type joiner struct {
 	Dialect
 	answers    Dialect
 	cols       *columns
-	need       []bool // of the input's fields, those that can stand in the output; nil for all
 	input      bool
 	verbatim   bool
 	schema     formats.Schema

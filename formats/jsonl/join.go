@@ -94,7 +94,7 @@ func (j *joiner) Check(b *formats.Batch) {
 	if !j.Input || j.Verbatim && j.Filter == nil && j.AnswerName != inputName && j.cannotClash(b.Data) {
 		return // two searches settle it for the whole batch
 	}
-	var row formats.Row
+	row := formats.Row{Need: none}
 	for i := range good(b) {
 		if j.Verbatim {
 			j.checkRecord(b, i)

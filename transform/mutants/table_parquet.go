@@ -20,6 +20,9 @@ func compressMutants() []mutant {
 		name: "cut-stream-accepted", promise: "8: a truncated stream is never a short one", file: "formats/compress/reader.go", tests: all(compressPkg),
 		edits: []edit{{"\t\terr = io.ErrUnexpectedEOF\n", "\t\treturn io.EOF\n"}},
 	}, {
+		name: "cut-header-accepted", promise: "8: a stream that is cut in a member's header is never a short one", file: "formats/compress/decode.go", tests: all(compressPkg),
+		edits: []edit{{"return noEOF(err)", "return err"}},
+	}, {
 		name: "garbage-behind-accepted", promise: "8: bytes behind the last member are corruption", file: "formats/compress/decode.go", tests: all(compressPkg),
 		edits: []edit{{"case m.any && b[0] != 0x1f:\n\t\treturn errBehind", "case m.any && b[0] != 0x1f:\n\t\t_, err := io.Copy(io.Discard, m.buf)\n\t\tif err == nil {\n\t\t\terr = io.EOF\n\t\t}\n\t\treturn err"}},
 	}, {
@@ -101,6 +104,12 @@ func parquetJobMutants() []mutant {
 	}, {
 		name: "cut-sample-believed", promise: "8: a read error is never the end of a sample", file: "transform/plan.go", tests: engine("^TestTableStoreFaults"),
 		edits: []edit{{"if rc.failed != nil { // a shorter", "if rc.failed != nil && err != nil { // a shorter"}},
+	}, {
+		name: "guess-not-logged", promise: "5: a resumed run has the layout that objects were published with", file: "transform/assemble.go", tests: engine("^TestGuessedLayout"),
+		edits: []edit{{"if !answered && !pin {", "if !answered {"}},
+	}, {
+		name: "old-spill-appended-to", promise: "5: what a killed run set aside is no part of the next one", file: "transform/state.go", tests: engine("^TestOldSpill"),
+		edits: []edit{{"if st.plan.codec.spliced() {", "if st.plan == nil {"}},
 	}, {
 		name: "spill-read-stale", promise: "7: answers that memory has no room for come back whole", file: "transform/parquet.go", tests: engine("^TestAnswersSpill$"),
 		edits: []edit{{"if off+int64(len(b)) > s.seen {", "if s.reader == nil {"}},

@@ -115,7 +115,9 @@ func (j *joiner) shape(w *builder, l *formats.Layout, answer []byte, form format
 		if w.values = w.values[:0]; !w.placeCSV(answer) {
 			return
 		}
-		n = len(w.values)
+		if n = len(w.values); n > mostColumns {
+			return
+		}
 	case formats.JSONForm:
 		value, _ := fromJSON(answer, nil)
 		if value.Kind == formats.Null || isEmptyObject(value) {
@@ -132,14 +134,18 @@ func (j *joiner) shape(w *builder, l *formats.Layout, answer []byte, form format
 	l.Fields = n
 }
 
-// keys are the columns of an object, without types; none if a key stands there
-// twice, which no output can hold.
+// mostColumns bounds what one answer can do to all outputs of a job. An answer
+// that is wider settles nothing, and is a misfit.
+const mostColumns = 1 << 14
+
+// keys are the columns of an object, without types; none if there are too many,
+// or a key stands there twice, which no output can hold.
 func (j *joiner) keys(object []byte) []formats.Column {
 	var columns []formats.Column
 	seen := map[string]bool{}
 	for key := range json.Members(object) {
 		name := j.name + "_" + string(json.Unquote(nil, object[key.Start:key.End]))
-		if seen[name] {
+		if seen[name] || len(columns) == mostColumns {
 			return nil
 		}
 		seen[name] = true
