@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/store"
@@ -61,9 +62,17 @@ func (st *state) claimObject(ctx context.Context, i int) error {
 		return err
 	}
 	published := known && was.Status == manifest.Published
+	owned := false
+	if there && !published && !st.ours[i] {
+		if owned, err = st.owns(ctx, o.out); err != nil {
+			return err
+		}
+	}
 	switch {
 	case published && (!there || info.Size != was.Output.Size):
 		return usage("put it back, or redo everything with --overwrite", "%s was published by this job and is now missing or changed", out.URI(o.out))
+	case there && !published && !st.ours[i] && owned:
+		st.ours[i] = true // by a run of this job that could not log it any more
 	case there && !published && !st.ours[i] && st.plan.Spec.Restart:
 		return usage("replace it too, with --restart --overwrite", "%s is published already", out.URI(o.out))
 	case there && !published && !st.ours[i]:
@@ -75,6 +84,16 @@ func (st *state) claimObject(ctx context.Context, i int) error {
 		st.retry[i] = st.plan.retryRejects
 	}
 	return nil
+}
+
+// owns tells whether an output bears the mark of this job.
+func (st *state) owns(ctx context.Context, name string) (bool, error) {
+	marks, ok := st.plan.Output.(store.Owner)
+	if !ok || st.job.ID == "" {
+		return false, nil
+	}
+	job, err := marks.OwnerOf(ctx, name)
+	return err == nil && job == st.job.ID, err
 }
 
 // reopens tells whether a settled object is to be built again: its rejects are
@@ -100,6 +119,34 @@ func (st *state) takeDown(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// abandon ends the unfinished uploads of the job's own outputs: whoever began
+// them can publish nothing any more.
+func (st *state) abandon(ctx context.Context) error {
+	c, ok := st.plan.Output.(store.Cleaner)
+	if _, distant := st.plan.Output.(store.Distant); !ok || !distant {
+		return nil // a disk's temporary files are overwritten one by one
+	}
+	for _, err := range c.Clean(ctx, st.plan.makes) {
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return nil
+}
+
+// makes tells whether name is one that the job writes.
+func (p *Plan) makes(name string) bool {
+	if first, _, _ := strings.Cut(name, "/"); reserved[first] && first != rejectsDir {
+		return true
+	}
+	for i := range p.objects {
+		if p.objects[i].out == name || p.objects[i].rejects == name {
+			return true
+		}
+	}
+	return false
 }
 
 // adoptFinished takes over the manifest of a job that is complete, whose log

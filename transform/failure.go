@@ -50,9 +50,9 @@ func ClassOf(err error) Class {
 	switch {
 	case errors.As(err, &failure):
 		return failure.Class
-	case errors.Is(err, store.ErrLocked):
+	case errors.Is(err, store.ErrLocked), errors.Is(err, store.ErrSuperseded), errors.Is(err, store.ErrGrown):
 		return Superseded
-	case errors.Is(err, store.ErrNoFile):
+	case errors.Is(err, store.ErrNoFile), errors.Is(err, store.ErrUnsafe):
 		return Usage
 	case errors.As(err, &stored), errors.As(err, &damaged):
 		return Storage
@@ -74,6 +74,10 @@ func HintOf(err error) string {
 	switch {
 	case errors.As(err, &failure):
 		return failure.Hint
+	case errors.Is(err, store.ErrSuperseded), errors.Is(err, store.ErrGrown):
+		return "the later run goes on with all that was logged; should that one end too, run the same command again"
+	case errors.Is(err, store.ErrUnsafe):
+		return "choose an --output on disk or on a service that honours If-Match and If-None-Match: without them two runs could destroy each other's work"
 	case errors.As(err, &damaged):
 		return "put the file back as it was, or forget it with --restart"
 	case errors.As(err, &stored) && ClassOf(err) == Storage:

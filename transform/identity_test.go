@@ -250,7 +250,7 @@ func TestChangedInputFailsItsObject(t *testing.T) {
 func TestChangedInputIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := smallJob(1, 9)
-		out := replacing{Store: w.output, Keeper: w.output, replace: func() { w.fill(&w.objects[0]) }}
+		out := replacing{Store: w.output, Keeper: w.output, Locker: w.output, replace: func() { w.fill(&w.objects[0]) }}
 		res, err := w.runOn(t.Context(), w.input, out)
 		if err != nil {
 			t.Fatal(err)
@@ -264,12 +264,13 @@ func TestChangedInputIsNotRead(t *testing.T) {
 type replacing struct {
 	store.Store
 	store.Keeper
+	store.Locker
 	replace func()
 }
 
 func (r replacing) Lock(ctx context.Context, name string) (func() error, error) {
 	r.replace()
-	return r.Keeper.Lock(ctx, name)
+	return r.Locker.Lock(ctx, name)
 }
 
 func checkFailed(t *testing.T, w *world, res *Result) {

@@ -45,36 +45,53 @@ func (e *DamageError) Error() string {
 }
 
 // readLog calls each with every whole entry: where it begins, its kind, and its
-// body, which is valid during the call, and returns the size of what is whole. A missing log is empty.
-func readLog(ctx context.Context, s store.Store, name string, each func(offset int64, kind byte, body []byte) error) (int64, error) {
-	reopen := func() (io.ReadCloser, error) {
-		rc, _, err := s.Open(ctx, name)
+// body, which is valid during the call. It returns the size of what is whole, and
+// that of the log, which may end in a torn tail. A missing log is empty.
+func readLog(ctx context.Context, k store.Keeper, uri string, each func(offset int64, kind byte, body []byte) error) (whole, size int64, err error) {
+	rc, info, err := k.ReadLog(ctx, logName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	defer rc.Close()
+	l := logReader{src: bufio.NewReaderSize(rc, 256<<10), reopen: reopenLog(ctx, k), uri: uri, size: info.Size}
+	for {
+		kind, body, err := l.next()
+		if err == io.EOF {
+			return l.off, info.Size, nil
+		}
+		if err != nil {
+			return l.off, info.Size, err
+		}
+		if kind != entryGroup {
+			if err := each(l.off, kind, body); err != nil {
+				return l.off, info.Size, fmt.Errorf("%s: entry at byte %d: %w", l.uri, l.off, err)
+			}
+		}
+		l.off += entryHeader + 1 + int64(len(body))
+	}
+}
+
+// reopenLog opens the log from its beginning, for a second look.
+func reopenLog(ctx context.Context, k store.Keeper) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) {
+		rc, _, err := k.ReadLog(ctx, logName)
 		return rc, err
 	}
-	rc, info, err := s.Open(ctx, name)
+}
+
+// logSize is how many bytes the log holds, whole or not.
+func logSize(ctx context.Context, k store.Keeper) (int64, error) {
+	rc, info, err := k.ReadLog(ctx, logName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	defer rc.Close()
-	l := logReader{src: bufio.NewReaderSize(rc, 256<<10), reopen: reopen, uri: s.URI(name), size: info.Size}
-	for {
-		kind, body, err := l.next()
-		if err == io.EOF {
-			return l.off, nil
-		}
-		if err != nil {
-			return l.off, err
-		}
-		if kind != entryGroup {
-			if err := each(l.off, kind, body); err != nil {
-				return l.off, fmt.Errorf("%s: entry at byte %d: %w", l.uri, l.off, err)
-			}
-		}
-		l.off += entryHeader + 1 + int64(len(body))
-	}
+	return info.Size, rc.Close()
 }
 
 type logReader struct {
@@ -170,6 +187,7 @@ type logWriter struct {
 	mu     sync.Mutex // guards buf and broken
 	buf    []byte
 	broken error
+	full   chan struct{} // has one when buf holds a group's worth
 
 	io    sync.Mutex // held while writing; taken before mu
 	out   store.Appender
@@ -177,12 +195,35 @@ type logWriter struct {
 	spare []byte
 }
 
-// append adds framed entries.
+// groupWorth is how many bytes of entries are worth a commit of their own, and
+// mostGroup how many may wait for one: a store that is slow to make answers
+// durable slows their reader down.
+const (
+	groupWorth = 8 << 20
+	mostGroup  = 4 * groupWorth
+)
+
+func newLogWriter(out store.Appender, size int64) *logWriter {
+	return &logWriter{out: out, size: size, full: make(chan struct{}, 1)}
+}
+
+// append adds framed entries. It waits only where very many are not durable yet.
 func (l *logWriter) append(entries []byte) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.buf = append(l.buf, entries...)
-	return l.broken
+	size, broken := len(l.buf), l.broken
+	l.mu.Unlock()
+	if size < groupWorth || broken != nil {
+		return broken
+	}
+	if size >= mostGroup {
+		return l.commit()
+	}
+	select {
+	case l.full <- struct{}{}:
+	default: // somebody knows already
+	}
+	return nil
 }
 
 // commit makes durable what was appended before the call. Commits that come
@@ -198,15 +239,19 @@ func (l *logWriter) commit() error {
 	if broken != nil || len(data) == 0 {
 		return broken
 	}
-	err := l.write(data)
+	return l.write(data)
+}
+
+// write adds a group to the file and syncs it. The caller holds l.io.
+func (l *logWriter) write(data []byte) error {
+	err := l.tryWrite(data)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.broken = err
 	return err
 }
 
-// write adds a group to the file and syncs it.
-func (l *logWriter) write(data []byte) error {
+func (l *logWriter) tryWrite(data []byte) error {
 	if _, err := l.out.Write(frameGroup(nil, l.size)); err != nil {
 		return err
 	}
@@ -217,7 +262,8 @@ func (l *logWriter) write(data []byte) error {
 	return l.out.Sync()
 }
 
-// commitEvery commits in the background until ctx ends.
+// commitEvery commits in the background, at every interval and whenever a group
+// is full, until ctx ends.
 func (l *logWriter) commitEvery(ctx context.Context, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -225,20 +271,34 @@ func (l *logWriter) commitEvery(ctx context.Context, interval time.Duration) err
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-l.full:
 		case <-tick.C:
-			if err := l.commit(); err != nil {
-				return err
-			}
+		}
+		if err := l.commit(); err != nil {
+			return err
 		}
 	}
 }
 
-// close commits, and ends the log with an empty group, so that damage to
-// anything before it can be told from a tail that was never durable.
-func (l *logWriter) close() error {
-	err := l.commit()
-	if err == nil {
-		err = l.write(nil)
+// seal commits, and ends the log with an empty group. It fails where a later run
+// has taken the log over, even if nothing was left to commit.
+func (l *logWriter) seal() error {
+	if err := l.commit(); err != nil {
+		return err
 	}
-	return errors.Join(err, l.out.Close())
+	l.io.Lock()
+	defer l.io.Unlock()
+	return l.write(nil)
+}
+
+// close seals the log, so that damage to anything before its end can be told
+// from a tail that was never durable. What is broken is only closed.
+func (l *logWriter) close() error {
+	l.mu.Lock()
+	broken := l.broken
+	l.mu.Unlock()
+	if broken != nil { // whoever broke it was told
+		return l.out.Close()
+	}
+	return errors.Join(l.seal(), l.out.Close())
 }

@@ -16,11 +16,11 @@ func BenchmarkAnswerLog(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	out, err := disk.Append(b.Context(), "log")
+	out, err := disk.Append(b.Context(), "log", 0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	log := &logWriter{out: out}
+	log := newLogWriter(out, 0)
 	p := &place{object: &object{}, work: &work{batch: &formats.Batch{First: 1, Recs: make([]formats.Span, records)}}}
 	for i := range records {
 		at := uint32(len(p.answers.Data))

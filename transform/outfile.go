@@ -15,7 +15,7 @@ type outFile struct {
 	io.Writer
 	closers []io.Closer // what ends the file, from the outermost in
 	src     *pinned     // nil unless the input is read again
-	spill   *spillFile  // the last one that was begun
+	spill   store.Spill // the last one that was begun
 }
 
 // newOutFile makes what writes to dst. Its error is the object's.

@@ -3,7 +3,6 @@ package transform
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -200,64 +199,10 @@ func jsonTypes(settings []string) []string {
 	return out
 }
 
-// spillFile holds what an output's writer cannot keep in memory.
-type spillFile struct {
-	store.Appender
-	name   string
-	state  *state
-	ctx    context.Context
-	reader store.Reader // opened when it is read, and again where more was written since
-	seen   int64        // how many bytes reader has
-	closed bool
-}
-
 // spillDir holds spill files. What a killed run left there goes when the next run begins.
 const spillDir = workDir + "/spill"
 
 // spill begins a spill file in the working state. One object has one at a time.
-func (st *state) spill(ctx context.Context, o *object) (*spillFile, error) {
-	name := fmt.Sprintf("%s/%d", spillDir, o.index)
-	out, err := st.keeper.Append(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	return &spillFile{Appender: out, name: name, state: st, ctx: ctx}, nil
-}
-
-func (s *spillFile) ReadAt(b []byte, off int64) (int, error) {
-	if off+int64(len(b)) > s.seen {
-		if err := s.reopen(); err != nil {
-			return 0, err
-		}
-	}
-	return s.reader.ReadAt(b, off)
-}
-
-// reopen opens the file for reading as it is now.
-func (s *spillFile) reopen() error {
-	if s.reader != nil {
-		if err := s.reader.Close(); err != nil {
-			return err
-		}
-	}
-	reader, info, err := s.state.plan.Output.Open(s.ctx, s.name)
-	if err != nil {
-		s.reader = nil
-		return err
-	}
-	s.reader, s.seen = reader, info.Size
-	return nil
-}
-
-// Close removes the file. It can be called again.
-func (s *spillFile) Close() error {
-	if s.closed {
-		return nil
-	}
-	s.closed = true
-	err := s.Appender.Close()
-	if s.reader != nil {
-		err = errors.Join(err, s.reader.Close())
-	}
-	return errors.Join(err, s.state.keeper.Remove(context.WithoutCancel(s.ctx), s.name))
+func (st *state) spill(ctx context.Context, o *object) (store.Spill, error) {
+	return st.keeper.Spill(ctx, fmt.Sprintf("%s/%d", spillDir, o.index))
 }

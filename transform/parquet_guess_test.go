@@ -64,7 +64,7 @@ func TestSpillGoesWithItsJob(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := out.Stat(t.Context(), s.name); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := out.Stat(t.Context(), spillDir+"/0"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the spill is left behind: %v", err)
 	}
 }

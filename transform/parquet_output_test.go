@@ -73,11 +73,9 @@ type watched struct {
 	spilled atomic.Bool
 }
 
-func (w *watched) Append(ctx context.Context, name string) (store.Appender, error) {
-	if strings.Contains(name, "spill") {
-		w.spilled.Store(true)
-	}
-	return w.Memory.Append(ctx, name)
+func (w *watched) Spill(ctx context.Context, name string) (store.Spill, error) {
+	w.spilled.Store(true)
+	return w.Memory.Spill(ctx, name)
 }
 
 // TestAnswersSpill: answers that do not fit the writer's memory go to the

@@ -37,7 +37,8 @@ type Plan struct {
 	objects []object
 	codec   *codec
 
-	retryRejects bool // ask again for the records that hosts rejected
+	distant      store.Distant // the input's store that is, if one is
+	retryRejects bool          // ask again for the records that hosts rejected
 }
 
 // NewPlan lists the inputs, learns their schema from the first one that is
@@ -68,6 +69,9 @@ func (p *Plan) RetryRejects() { p.retryRejects = true }
 
 func (p *Plan) listObjects(ctx context.Context, inputs []Source) error {
 	for i := range inputs {
+		if d, ok := inputs[i].Store.(store.Distant); ok {
+			p.distant = d
+		}
 		for info, err := range inputs[i].objects(ctx) {
 			if err != nil {
 				return err

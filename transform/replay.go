@@ -22,7 +22,8 @@ type stretch struct {
 // order, and tells the cutter what is known about the records it comes to. In
 // memory it holds only where stretches begin, and the answers of retries.
 type replay struct {
-	store     store.Store
+	keeper    store.Keeper
+	uri       string                    // of the log
 	size      int64                     // of the log when the run began
 	stretches map[int][]stretch         // by object
 	retried   map[int]map[int64]*logged // by object and record: the newest answer to a single record
@@ -141,23 +142,13 @@ func (r *replay) take(object int, first int64, n int) (*logged, []*logged, error
 
 func (r *replay) open(ctx context.Context, offset int64) error {
 	r.close()
-	rc, _, err := r.store.Open(ctx, logName)
+	rc, _, err := r.keeper.ReadLog(ctx, logName)
 	if err != nil {
 		return err
 	}
-	var src io.Reader = rc
-	if at, ok := rc.(io.ReaderAt); ok {
-		src = io.NewSectionReader(at, offset, r.size-offset)
-	} else if _, err := io.CopyN(io.Discard, rc, offset); err != nil {
-		_ = rc.Close()
-		return err
-	}
 	r.src = rc
-	reopen := func() (io.ReadCloser, error) {
-		rc, _, err := r.store.Open(ctx, logName)
-		return rc, err
-	}
-	r.reader = &logReader{src: bufio.NewReaderSize(src, 256<<10), reopen: reopen, uri: r.store.URI(logName), size: r.size, off: offset}
+	src := bufio.NewReaderSize(io.NewSectionReader(rc, offset, r.size-offset), 256<<10)
+	r.reader = &logReader{src: src, reopen: reopenLog(ctx, r.keeper), uri: r.uri, size: r.size, off: offset}
 	return nil
 }
 

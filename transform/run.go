@@ -16,11 +16,16 @@ import (
 	"github.com/batchmill/batchmill/workers"
 )
 
-// publishers is how many finished objects may be made durable at once.
+// publishers is how many finished objects may be made durable at once on a
+// store that is near. One that is distant tells it.
 const publishers = 4
 
-// commitInterval is how much answered work a crash may cost.
-const commitInterval = time.Second
+// commitInterval is how much answered work a crash may cost, and distantInterval
+// the same where every commit is a request and an object.
+const (
+	commitInterval  = time.Second
+	distantInterval = 5 * time.Second
+)
 
 // run is a job at work: what its stages share.
 type run struct {
@@ -60,16 +65,13 @@ type run struct {
 // before, and that the same call goes on with it. Outputs of an earlier run of
 // the same job are kept. hosts must be at least one, unless nothing is left to do.
 func Run(ctx context.Context, p *Plan, hosts []workers.Host, progress *Progress) (_ *Result, err error) {
-	st, err := openState(ctx, p)
+	st, done, err := beginState(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	if m, err := st.alreadyDone(ctx); m != nil || err != nil {
-		return &Result{Manifest: m, AlreadyDone: true}, err
-	}
-	if err := st.begin(ctx); err != nil {
-		return nil, err
+	if done != nil {
+		return &Result{Manifest: done, AlreadyDone: true}, nil
 	}
 	r := newRun(p, st, hosts, progress)
 	if err := r.stages(ctx); err != nil {
@@ -78,9 +80,37 @@ func Run(ctx context.Context, p *Plan, hosts []workers.Host, progress *Progress)
 	return r.conclude(ctx)
 }
 
+// takeovers is how often a run tries to take over the log of others that are
+// still at work: the first try stops the older ones, so more than two need
+// runs that are started at the same time.
+const takeovers = 5
+
+// beginState opens the output's state and begins to log, unless all is done: then
+// the manifest is returned. A run that took the log over from one at work reads
+// what that has logged in between.
+func beginState(ctx context.Context, p *Plan) (*state, *manifest.Manifest, error) {
+	for try := 1; ; try++ {
+		st, err := openState(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		done, err := st.alreadyDone(ctx)
+		if err == nil && done == nil {
+			err = st.begin(ctx)
+		}
+		if err == nil {
+			return st, done, nil
+		}
+		err = errors.Join(err, st.close())
+		if !errors.Is(err, store.ErrGrown) || try == takeovers {
+			return nil, nil, err
+		}
+	}
+}
+
 func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
 	s := &p.Spec
-	w := newWindow(int64(s.Memory))
+	w := newWindow(p.windowMemory())
 	r := &run{
 		plan: p, state: st, progress: progress, window: w,
 		pool: workers.NewPool(hosts, workers.Limits{Concurrency: int(s.Concurrency),
@@ -127,7 +157,7 @@ func (r *run) stages(caller context.Context) error {
 			return nil
 		})
 	}
-	g.Go(func() error { return r.state.log.commitEvery(beside, commitInterval) })
+	g.Go(func() error { return r.state.log.commitEvery(beside, r.interval()) })
 
 	r.cutting.Store(true)
 	r.askers.Add(2) // before drain may wait for them
@@ -136,8 +166,9 @@ func (r *run) stages(caller context.Context) error {
 	g.Go(func() error { return r.unlessStopped(r.dispatch(ctx, g)) })
 	g.Go(func() error { return r.assemble(ctx) })
 	left := atomic.Int64{}
-	left.Store(publishers)
-	for range publishers {
+	n := concurrency(r.plan.Output, publishers)
+	left.Store(int64(n))
+	for range n {
 		g.Go(func() error {
 			err := r.publish(ctx)
 			if left.Add(-1) == 0 {
@@ -217,7 +248,7 @@ func (r *run) conclude(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.state.log.commit(); err != nil {
+	if err := r.state.log.seal(); err != nil { // a run that was superseded concludes nothing
 		return nil, err
 	}
 	text, err := m.Encode()

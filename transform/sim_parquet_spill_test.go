@@ -78,15 +78,15 @@ func TestRetryKeepsTheLayout(t *testing.T) {
 	})
 }
 
-// noting is a store that remembers what was appended to.
+// noting is a store that remembers what was spilled.
 type noting struct {
 	*store.Memory
-	appended []string
+	spilled []string
 }
 
-func (n *noting) Append(ctx context.Context, name string) (store.Appender, error) {
-	n.appended = append(n.appended, name)
-	return n.Memory.Append(ctx, name)
+func (n *noting) Spill(ctx context.Context, name string) (store.Spill, error) {
+	n.spilled = append(n.spilled, name)
+	return n.Memory.Spill(ctx, name)
 }
 
 // TestSpilledAnswers: answers that memory has no room for stand in the output
@@ -97,13 +97,13 @@ func TestSpilledAnswers(t *testing.T) {
 		out := &noting{Memory: w.output}
 		w.mustPublish(t, out)
 		spills := 0
-		for _, name := range out.appended {
+		for _, name := range out.spilled {
 			if strings.HasPrefix(name, spillDir+"/") {
 				spills++
 			}
 		}
 		if spills != 2 {
-			t.Errorf("%d spills, and each of two row groups has more than a sixteenth of --memory; the store was asked for %v", spills, out.appended)
+			t.Errorf("%d spills, and each of two row groups has more than a sixteenth of --memory; the store was asked for %v", spills, out.spilled)
 		}
 		rejected, err := w.rejectsOf(&w.objects[0])
 		if wrong := w.wrong(&w.objects[0], w.output.Snapshot()["o0.parquet"], rejected); wrong != "" || err != nil || len(rejected) != 10 {

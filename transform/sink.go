@@ -222,7 +222,30 @@ func (s *sink) commit(ctx context.Context, status manifest.Status) error {
 	}
 	err := s.out.Commit(ctx)
 	if errors.Is(err, fs.ErrExist) {
+		if err := s.alreadyMade(ctx); err == nil || !errors.Is(err, fs.ErrExist) {
+			return err
+		}
 		return &Failure{Class: Usage, Err: err, Hint: "somebody wrote it during this run; choose another --output, or replace it with --overwrite"}
+	}
+	return err
+}
+
+// alreadyMade looks at an output that got its name from somebody else in the
+// meantime. Another run of this job, which has not found out yet that it was
+// superseded, makes the same bytes; then all is well. The error is fs.ErrExist
+// where the output is none of the job's.
+func (s *sink) alreadyMade(ctx context.Context) error {
+	out := s.run.plan.Output
+	ours, err := s.run.state.owns(ctx, s.object.out)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		return fs.ErrExist
+	}
+	same, err := holds(ctx, out, s.object.out, manifest.Output{Size: s.out.size, SHA256: s.out.hex()})
+	if err == nil && !same {
+		err = &store.Error{Op: "commit", URI: out.URI(s.object.out), Err: store.ErrSuperseded}
 	}
 	return err
 }

@@ -48,6 +48,7 @@ type state struct {
 	plan   *Plan
 	keeper store.Keeper
 	log    *logWriter
+	seen   int64 // size of the log when it was read
 	unlock func() error
 
 	job     jobEntry
@@ -63,8 +64,8 @@ type state struct {
 	oldRejects bool
 }
 
-// openState locks the output, reads what earlier runs left, and refuses an
-// output that is not this job's. It is the first thing that writes, and writes
+// openState locks the output where it can, reads what earlier runs left, and refuses
+// an output that is not this job's. It is the first thing that writes, and writes
 // only the lock. The state must be closed.
 func openState(ctx context.Context, p *Plan) (_ *state, err error) {
 	keeper, ok := p.Output.(store.Keeper)
@@ -73,7 +74,7 @@ func openState(ctx context.Context, p *Plan) (_ *state, err error) {
 	}
 	st := &state{plan: p, keeper: keeper}
 	st.forgetAll()
-	if st.unlock, err = lock(ctx, keeper); err != nil {
+	if st.unlock, err = lock(ctx, p.Output); err != nil {
 		if errors.Is(err, store.ErrLocked) {
 			err = &Failure{Class: Superseded, Err: fmt.Errorf("%s: another run of batchmill is at work there", p.Output.URI("")),
 				Hint: "wait for it, or choose another --output"}
@@ -96,8 +97,12 @@ func openState(ctx context.Context, p *Plan) (_ *state, err error) {
 }
 
 // lock takes the output's lock. It tries twice: who asks for the job's status
-// holds it for an instant.
-func lock(ctx context.Context, k store.Keeper) (func() error, error) {
+// holds it for an instant. Where there are no locks, [state.begin] takes the log over.
+func lock(ctx context.Context, s store.Store) (func() error, error) {
+	k, ok := s.(store.Locker)
+	if !ok {
+		return nil, nil
+	}
 	unlock, err := k.Lock(ctx, lockName)
 	if errors.Is(err, store.ErrLocked) {
 		time.Sleep(50 * time.Millisecond)
@@ -110,9 +115,12 @@ func lock(ctx context.Context, k store.Keeper) (func() error, error) {
 // --restart forgets it. So does --overwrite when it is another job's.
 func (st *state) readLog(ctx context.Context) (int64, error) {
 	if st.plan.Spec.Restart {
-		return 0, nil
+		var err error
+		st.seen, err = logSize(ctx, st.keeper)
+		return 0, err
 	}
-	whole, err := readLog(ctx, st.plan.Output, logName, st.replay)
+	whole, seen, err := readLog(ctx, st.keeper, st.plan.Output.URI(logName), st.replay)
+	st.seen = seen
 	var other *otherJobError
 	if st.plan.Spec.Overwrite && errors.As(err, &other) {
 		st.forgetAll()
@@ -132,7 +140,7 @@ func (st *state) forgetAll() {
 	st.job, st.objects, st.layout = jobEntry{}, 0, nil
 	st.settled, st.intents = map[int]manifest.Object{}, map[int]manifest.Object{}
 	st.ours, st.retry, st.ends = map[int]bool{}, map[int]bool{}, map[int]int64{}
-	st.known = &replay{store: st.plan.Output, stretches: map[int][]stretch{}, retried: map[int]map[int64]*logged{}}
+	st.known = &replay{keeper: st.keeper, uri: st.plan.Output.URI(logName), stretches: map[int][]stretch{}, retried: map[int]map[int64]*logged{}}
 }
 
 // replay takes one entry of the log.
@@ -200,20 +208,23 @@ func (st *state) replaySettled(kind byte, body []byte) error {
 }
 
 // begin opens the log behind what is whole of it, and writes what binds it
-// where it is new.
+// where it is new. The error is [store.ErrGrown] when an older run wrote to
+// it since it was read: then that run can write no more, and all is to be read again.
 func (st *state) begin(ctx context.Context) error {
-	if st.plan.codec.spliced() {
-		// A file that a killed run left would be appended to.
-		if err := st.keeper.Remove(ctx, spillDir); err != nil {
+	whole := st.known.size
+	if prober, ok := st.plan.Output.(store.Prober); ok {
+		if err := prober.Probe(ctx, workDir); err != nil {
 			return err
 		}
 	}
-	whole := st.known.size
-	out, err := st.keeper.Append(ctx, logName)
+	out, err := st.keeper.Append(ctx, logName, st.seen)
 	if err != nil {
 		return err
 	}
-	st.log = &logWriter{out: out, size: whole}
+	st.log = newLogWriter(out, whole)
+	if err := st.tidy(ctx); err != nil {
+		return err
+	}
 	if err := out.Truncate(whole); err != nil {
 		return err
 	}
@@ -229,7 +240,20 @@ func (st *state) begin(ctx context.Context) error {
 	if err := st.log.commit(); err != nil {
 		return err
 	}
+	if o, ok := st.plan.Output.(store.Owner); ok {
+		o.Own(st.job.ID)
+	}
 	return st.takeDown(ctx)
+}
+
+// tidy removes what a run that died left, and nobody will ask for.
+func (st *state) tidy(ctx context.Context) error {
+	if st.plan.codec.spliced() {
+		if err := st.keeper.Remove(ctx, spillDir); err != nil {
+			return err
+		}
+	}
+	return st.abandon(ctx)
 }
 
 // redo forgets what is settled; outputs that were published may be replaced.
@@ -289,6 +313,7 @@ func (st *state) close() error {
 	st.known.close()
 	if st.log != nil {
 		errs = append(errs, st.log.close())
+		st.log = nil
 	}
 	if st.unlock != nil {
 		errs = append(errs, st.unlock())

@@ -89,15 +89,9 @@ func ReadStatus(ctx context.Context, out store.Store) (*Status, error) {
 	return s, nil
 }
 
-// lockProbe is a store that can tell whether a lock is held without taking
-// it, and without creating anything.
-type lockProbe interface {
-	Locked(ctx context.Context, name string) (bool, error)
-}
-
 // lockHeld tells whether a run is at work, where the store can.
 func lockHeld(ctx context.Context, out store.Store) (held, known bool, err error) {
-	probe, ok := out.(lockProbe)
+	probe, ok := out.(store.Locker)
 	if !ok {
 		return false, false, nil
 	}

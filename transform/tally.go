@@ -31,13 +31,13 @@ type objectTally struct {
 }
 
 // recentGrowth is how young the last entry of a log is whose job may still be
-// running. Jobs commit every second while answers come.
-const recentGrowth = 10 * time.Second
+// running. Jobs commit every few seconds while answers come.
+const recentGrowth = 20 * time.Second
 
 // growing guesses whether a job is running, where nothing better is known.
 func (t *tally) growing() bool {
 	age := time.Since(t.grown)
-	return t.job.ID != "" && !t.closed && age >= 0 && age < recentGrowth
+	return t.job.ID != "" && !t.closed && age > -recentGrowth && age < recentGrowth // the clock may be another machine's
 }
 
 // endsWith tells whether m is the last word on what the log says, or the only one.
@@ -66,7 +66,11 @@ func (t *tally) endsWith(m *manifest.Manifest) bool {
 // goes on writing, and its last entry may be half there. A missing log is empty.
 func readTally(ctx context.Context, out store.Store) (*tally, error) {
 	t := new(tally)
-	rc, info, err := out.Open(ctx, logName)
+	keeper, ok := out.(store.Keeper)
+	if !ok {
+		return t, nil
+	}
+	rc, info, err := keeper.ReadLog(ctx, logName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, nil
 	}
@@ -78,7 +82,7 @@ func readTally(ctx context.Context, out store.Store) (*tally, error) {
 	l := logReader{src: bufio.NewReaderSize(rc, 256<<10), uri: out.URI(logName), size: info.Size}
 	// What came since must not be taken for proof that the half entry is damage.
 	l.reopen = func() (io.ReadCloser, error) {
-		again, _, err := out.Open(ctx, logName)
+		again, _, err := keeper.ReadLog(ctx, logName)
 		if err != nil {
 			return nil, err
 		}

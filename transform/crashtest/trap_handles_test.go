@@ -134,3 +134,13 @@ func (a *trappedAppender) Truncate(size int64) error {
 	a.t.retried("truncate", a.name)
 	return a.t.around("truncate", a.name, func() error { return a.Appender.Truncate(size) })
 }
+
+// trappedSpill's bytes are of no use to a later run, but the process may die
+// while it writes them.
+type trappedSpill struct {
+	store.Spill
+	t    *trap
+	name string
+}
+
+func (s *trappedSpill) Write(p []byte) (int, error) { return s.t.write(s.Spill, s.name, p) }

@@ -169,11 +169,34 @@ func (t *trap) Create(ctx context.Context, name string, mode store.Mode) (store.
 	return &trappedObject{Object: o, t: t, name: name, mode: mode}, nil
 }
 
-func (t *trap) Append(ctx context.Context, name string) (store.Appender, error) {
+func (t *trap) ReadLog(ctx context.Context, name string) (store.Reader, store.Info, error) {
+	return t.Open(ctx, name)
+}
+
+func (t *trap) Spill(ctx context.Context, name string) (store.Spill, error) {
+	var s store.Spill
+	err := t.around("spill", name, func() (err error) {
+		s, err = t.disk.Spill(ctx, name)
+		return err
+	})
+	if err != nil {
+		if s != nil {
+			_ = s.Close()
+		}
+		return nil, err
+	}
+	return &trappedSpill{Spill: s, t: t, name: name}, nil
+}
+
+func (t *trap) Locked(ctx context.Context, name string) (bool, error) {
+	return t.disk.Locked(ctx, name)
+}
+
+func (t *trap) Append(ctx context.Context, name string, seen int64) (store.Appender, error) {
 	t.retried("append", name)
 	var a store.Appender
 	err := t.around("append", name, func() (err error) {
-		a, err = t.disk.Append(ctx, name)
+		a, err = t.disk.Append(ctx, name, seen)
 		return err
 	})
 	if err != nil {

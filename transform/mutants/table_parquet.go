@@ -108,10 +108,8 @@ func parquetJobMutants() []mutant {
 		name: "guess-not-logged", promise: "5: a resumed run has the layout that objects were published with", file: "transform/assemble.go", tests: engine("^TestGuessedLayout"),
 		edits: []edit{{"if !answered && !pin {", "if !answered {"}},
 	}, {
-		name: "old-spill-appended-to", promise: "5: what a killed run set aside is no part of the next one", file: "transform/state.go", tests: engine("^TestOldSpill"),
-		edits: []edit{{"if st.plan.codec.spliced() {", "if st.plan == nil {"}},
-	}, {
-		name: "spill-read-stale", promise: "7: answers that memory has no room for come back whole", file: "transform/parquet.go", tests: engine("^TestAnswersSpill$"),
-		edits: []edit{{"if off+int64(len(b)) > s.seen {", "if s.reader == nil {"}},
+		name: "old-spill-not-emptied", promise: "5: what a killed run set aside is no part of the next one", file: "transform/store/disk_spill.go",
+		tests: tests{packages: []string{"./transform/store"}, run: "^TestDiskSpillBeginsEmpty$"},
+		edits: []edit{{"os.O_RDWR|os.O_TRUNC", "os.O_RDWR"}},
 	}}
 }

@@ -15,8 +15,10 @@ import (
 )
 
 var (
-	_ Store  = (*Disk)(nil)
-	_ Keeper = (*Disk)(nil)
+	_ Store   = (*Disk)(nil)
+	_ Keeper  = (*Disk)(nil)
+	_ Locker  = (*Disk)(nil)
+	_ Cleaner = (*Disk)(nil)
 )
 
 // Disk is a store in a directory. All that it writes, it writes through an

@@ -85,7 +85,7 @@ func TestDiskSyncsBeforeTheNameExists(t *testing.T) {
 
 func TestDiskAppenderSyncIsFinal(t *testing.T) {
 	d := newDisk(t)
-	a, err := d.Append(t.Context(), "log")
+	a, err := d.Append(t.Context(), "log", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestDiskRefusesPipesSocketsAndDevices(t *testing.T) {
 	for name, want := range map[string]string{"pipe": "named pipe", "sock": "socket", "zero": "device"} {
 		_, statErr := d.Stat(t.Context(), name)
 		_, _, openErr := d.Open(t.Context(), name) // a pipe without a writer would hang
-		_, appendErr := d.Append(t.Context(), name)
+		_, appendErr := d.Append(t.Context(), name, 0)
 		var listErr error
 		for _, listErr = range d.List(t.Context(), name) {
 		}

@@ -8,15 +8,29 @@ import (
 	"os"
 )
 
+// ReadLog is Open: a log is a file like others.
+func (d *Disk) ReadLog(ctx context.Context, name string) (Reader, Info, error) {
+	return d.Open(ctx, name)
+}
+
 // Append opens the file called name for appending. What it creates, folders
-// included, has a durable name before Append returns.
-func (d *Disk) Append(ctx context.Context, name string) (Appender, error) {
+// included, has a durable name before Append returns. It supersedes nobody: a
+// lock keeps a second run out (see [Locker]).
+func (d *Disk) Append(ctx context.Context, name string, seen int64) (Appender, error) {
 	local, err := d.begin(ctx, "append", name)
 	if err != nil {
 		return nil, err
 	}
 	f, err := d.openKept(name, local, os.O_WRONLY|os.O_APPEND)
 	if err != nil {
+		return nil, wrap("append", d.URI(name), err)
+	}
+	fi, err := f.Stat()
+	if err == nil && fi.Size() > seen {
+		err = ErrGrown
+	}
+	if err != nil {
+		f.Close()
 		return nil, wrap("append", d.URI(name), err)
 	}
 	return &diskAppender{f: f, uri: d.URI(name)}, nil

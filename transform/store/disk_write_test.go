@@ -22,8 +22,10 @@ func TestDiskWritesNothingOutside(t *testing.T) {
 	}{
 		{"create below", func(d *store.Disk) error { _, err := d.Create(ctx, "out/new", store.New); return err }},
 		{"create deep below", func(d *store.Disk) error { _, err := d.Create(ctx, "out/x/y/new", store.Replace); return err }},
-		{"append below", func(d *store.Disk) error { _, err := d.Append(ctx, "out/victim"); return err }},
-		{"append to", func(d *store.Disk) error { _, err := d.Append(ctx, "file"); return err }},
+		{"append below", func(d *store.Disk) error { _, err := d.Append(ctx, "out/victim", 1<<40); return err }},
+		{"spill below", func(d *store.Disk) error { _, err := d.Spill(ctx, "out/victim"); return err }},
+		{"spill to", func(d *store.Disk) error { _, err := d.Spill(ctx, "file"); return err }},
+		{"append to", func(d *store.Disk) error { _, err := d.Append(ctx, "file", 1<<40); return err }},
 		{"lock", func(d *store.Disk) error { _, err := d.Lock(ctx, "file"); return err }},
 		{"lock below", func(d *store.Disk) error { _, err := d.Lock(ctx, "out/lock"); return err }},
 		{"remove below", func(d *store.Disk) error { return d.Remove(ctx, "out/victim") }},

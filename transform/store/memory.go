@@ -15,6 +15,7 @@ import (
 var (
 	_ Store  = (*Memory)(nil)
 	_ Keeper = (*Memory)(nil)
+	_ Locker = (*Memory)(nil)
 )
 
 // errCrashed is what a handle says whose process, as it were, is gone.
@@ -27,6 +28,7 @@ type Memory struct {
 	mu       sync.Mutex
 	files    map[string]*memFile
 	locks    map[string]bool
+	appends  map[string]int64 // how often a log was opened for appending
 	versions map[string]int64 // how often a name was written; it outlives the file
 	life     int              // crashes so far; a handle of an earlier life is dead
 }
@@ -41,7 +43,7 @@ type memFile struct {
 
 // NewMemory makes an empty store.
 func NewMemory() *Memory {
-	return &Memory{files: map[string]*memFile{}, locks: map[string]bool{}, versions: map[string]int64{}}
+	return &Memory{files: map[string]*memFile{}, locks: map[string]bool{}, appends: map[string]int64{}, versions: map[string]int64{}}
 }
 
 // Put makes data, which is copied, the durable content of name. The error is ErrBadName.
@@ -178,9 +180,14 @@ func (m *Memory) Create(ctx context.Context, name string, mode Mode) (Object, er
 	return &memObject{memHandle: m.handle(name), mode: mode}, nil
 }
 
+// ReadLog is Open: a log is a file like others.
+func (m *Memory) ReadLog(ctx context.Context, name string) (Reader, Info, error) {
+	return m.Open(ctx, name)
+}
+
 // Append opens name for appending. The name is durable at once, as it is
 // after a disk has synced the folder; the bytes are not before Sync.
-func (m *Memory) Append(ctx context.Context, name string) (Appender, error) {
+func (m *Memory) Append(ctx context.Context, name string, seen int64) (Appender, error) {
 	if err := m.begin(ctx, "append", name); err != nil {
 		return nil, err
 	}
@@ -190,7 +197,20 @@ func (m *Memory) Append(ctx context.Context, name string) (Appender, error) {
 	if _, ok := m.files[name]; !ok {
 		m.set(name, nil)
 	}
-	return &memAppender{memHandle: h, f: m.files[name]}, nil
+	f := m.files[name]
+	if int64(len(f.data)) > seen {
+		return nil, wrap("append", m.URI(name), ErrGrown)
+	}
+	m.appends[name]++
+	return &memAppender{memHandle: h, f: f, turn: m.appends[name]}, nil
+}
+
+// Spill makes a file that nobody else sees and that no crash leaves.
+func (m *Memory) Spill(ctx context.Context, name string) (Spill, error) {
+	if err := m.begin(ctx, "spill", name); err != nil {
+		return nil, err
+	}
+	return &memSpill{memHandle: m.handle(name)}, nil
 }
 
 // Remove forgets name and everything below it, durably.
@@ -202,6 +222,16 @@ func (m *Memory) Remove(ctx context.Context, name string) error {
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.files, func(n string, _ *memFile) bool { return below(n, name) })
 	return nil
+}
+
+// Locked tells whether the lock is held.
+func (m *Memory) Locked(ctx context.Context, name string) (bool, error) {
+	if err := m.begin(ctx, "lock", name); err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.locks[name], nil
 }
 
 // Lock takes the lock called name. It is no file: Snapshot does not show it.

@@ -112,7 +112,8 @@ func (o *memObject) Abort() error {
 // file of a disk does.
 type memAppender struct {
 	memHandle
-	f *memFile
+	f    *memFile
+	turn int64
 }
 
 // change lets f change the file while the handle is alive.
@@ -139,6 +140,9 @@ func (a *memAppender) Write(p []byte) (int, error) {
 
 func (a *memAppender) Sync() error {
 	return a.change("sync", func(f *memFile) error {
+		if a.turn != a.m.appends[a.name] {
+			return ErrSuperseded
+		}
 		f.synced = slices.Clip(f.data)
 		return nil
 	})
@@ -154,4 +158,35 @@ func (a *memAppender) Truncate(size int64) error {
 		f.mod = a.m.tick(a.name)
 		return nil
 	})
+}
+
+type memSpill struct {
+	memHandle
+	data []byte
+}
+
+func (s *memSpill) Write(p []byte) (int, error) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if err := s.alive("write"); err != nil {
+		return 0, err
+	}
+	s.data = append(s.data, p...)
+	return len(p), nil
+}
+
+func (s *memSpill) ReadAt(p []byte, off int64) (int, error) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if err := s.alive("read"); err != nil {
+		return 0, err
+	}
+	return bytes.NewReader(s.data).ReadAt(p, off)
+}
+
+func (s *memSpill) Close() error {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	s.closed, s.data = true, nil
+	return nil
 }

@@ -21,7 +21,7 @@ func TestMemoryConforms(t *testing.T) {
 // appender opens a file of m and writes synced, syncs, and writes unsynced.
 func appender(t *testing.T, m *store.Memory, name, synced, unsynced string) store.Appender {
 	t.Helper()
-	a, err := m.Append(t.Context(), name)
+	a, err := m.Append(t.Context(), name, 1<<40)
 	if err != nil {
 		t.Fatal(err)
 	}

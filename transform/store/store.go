@@ -70,31 +70,100 @@ type Object interface {
 	Abort() error
 }
 
-// A Keeper keeps a job's working state beside its outputs.
+// A Keeper keeps a job's working state beside its outputs: a log that only
+// grows, and files for what does not fit into memory.
 type Keeper interface {
-	// Append opens a file for appending, and creates it (and its name, durably) where it is missing.
-	Append(ctx context.Context, name string) (Appender, error)
+	// ReadLog opens a log to read it from its beginning, as it is now, however it
+	// is stored. Info tells its size, and when it grew last. The error is
+	// fs.ErrNotExist when there is none.
+	ReadLog(ctx context.Context, name string) (Reader, Info, error)
+	// Append opens a log for appending, and creates it durably where it is missing.
+	// seen is its size as ReadLog told it, 0 where there was none. From now on no
+	// other Appender of it can sync. If it holds more than seen by now, the
+	// error is ErrGrown: another run wrote to it, and what it wrote has to be read first.
+	Append(ctx context.Context, name string, seen int64) (Appender, error)
 	// Remove removes an object, or everything below a folder, durably. What
 	// is not there is no error.
 	Remove(ctx context.Context, name string) error
-	// Lock takes the lock called name, or fails with ErrLocked at once. The lock
-	// ends with the returned function or with the process.
-	Lock(ctx context.Context, name string) (unlock func() error, err error)
+	// Spill makes an empty file that nobody else sees. It ends with Close; what a
+	// process that died left under a folder's name goes with Remove.
+	Spill(ctx context.Context, name string) (Spill, error)
 }
 
-// An Appender is a file that only grows, but for a torn tail that is cut.
+// An Appender is a log that only grows, but for a torn tail that is cut.
 type Appender interface {
 	io.Writer
-	// Sync makes all that was written durable. After an error nothing is
-	// known about what is durable, and the Appender must not be used again.
+	// Sync makes all that was written durable. The error is ErrSuperseded when another
+	// Appender was opened since. After an error nothing is known about what is
+	// durable, and the Appender must not be used again.
 	Sync() error
-	// Truncate cuts the file to size bytes.
+	// Truncate cuts the log to size bytes. A store that never keeps half of
+	// what was synced may refuse every size but 0 and the present one.
 	Truncate(size int64) error
 	io.Closer
 }
 
+// A Spill is a file for its owner alone: what was written can be read at any place.
+type Spill interface {
+	io.Writer
+	io.ReaderAt
+	io.Closer // removes it; may be called again
+}
+
+// A Locker is a Keeper that can keep a second run out. Where a store is none, a
+// second run takes the log over, and the first finds out at its next Sync.
+type Locker interface {
+	// Lock takes the lock called name, or fails with ErrLocked at once. The lock
+	// ends with the returned function or with the process.
+	Lock(ctx context.Context, name string) (unlock func() error, err error)
+	// Locked tells whether the lock is held, and creates nothing.
+	Locked(ctx context.Context, name string) (bool, error)
+}
+
+// A Distant store answers over a network, so that one operation after another
+// would mostly wait.
+type Distant interface {
+	// Concurrency is how many operations should be under way at a time.
+	Concurrency() int
+	// Memory is how many bytes its readers and objects hold, at most, for all
+	// that they read ahead and have not written yet.
+	Memory() int64
+}
+
+// An Owner marks what it creates, so that a run can tell its own objects.
+type Owner interface {
+	// Own says whose objects are created from now on.
+	Own(job string)
+	// OwnerOf tells whose object name is; "" when it bears no mark.
+	OwnerOf(ctx context.Context, name string) (job string, err error)
+}
+
+// A Cleaner finds what writers left that died: unfinished uploads, temporary files.
+type Cleaner interface {
+	// Clean removes what was begun under names that mine accepts and is in no
+	// object, and yields the names. Whoever still writes one of them fails.
+	Clean(ctx context.Context, mine func(name string) bool) iter.Seq2[string, error]
+}
+
+// A Prober is a store whose promises depend on who serves it.
+type Prober interface {
+	// Probe finds out, by objects that it makes and removes below the folder
+	// dir, whether the store keeps what [Store] and [Keeper] promise. The error
+	// is ErrUnsafe where it does not.
+	Probe(ctx context.Context, dir string) error
+}
+
 // ErrLocked says that another process holds the lock.
 var ErrLocked = errors.New("locked by another run")
+
+// ErrGrown says that a log holds more than the run that wants to append has read.
+var ErrGrown = errors.New("another run has written to the log")
+
+// ErrSuperseded says that a later run has taken the log over.
+var ErrSuperseded = errors.New("a later run has taken over")
+
+// ErrUnsafe says that a store does not keep its promises.
+var ErrUnsafe = errors.New("does not honour conditional writes")
 
 // ErrBadName says that a name is not one a store can hold.
 var ErrBadName = errors.New("not a valid object name")

@@ -14,6 +14,7 @@ import (
 var (
 	_ store.Store  = (*Faulty)(nil)
 	_ store.Keeper = (*Faulty)(nil)
+	_ store.Locker = (*Faulty)(nil)
 )
 
 // Faulty passes everything on to another store and counts the operations:
@@ -162,11 +163,44 @@ func (f *Faulty) keep(op, name string, run func(store.Keeper) error) error {
 	})
 }
 
+// ReadLog is the other store's; the reader's Reads and ReadAts count as well.
+func (f *Faulty) ReadLog(ctx context.Context, name string) (store.Reader, store.Info, error) {
+	var r store.Reader
+	var info store.Info
+	err := f.keep("open", name, func(k store.Keeper) (err error) {
+		r, info, err = k.ReadLog(ctx, name)
+		return err
+	})
+	if err != nil {
+		if r != nil {
+			r.Close()
+		}
+		return nil, store.Info{}, err
+	}
+	return &reader{f: f, name: name, Reader: r}, info, nil
+}
+
+// Spill is the other store's; its Writes and ReadAts count as well.
+func (f *Faulty) Spill(ctx context.Context, name string) (store.Spill, error) {
+	var s store.Spill
+	err := f.keep("spill", name, func(k store.Keeper) (err error) {
+		s, err = k.Spill(ctx, name)
+		return err
+	})
+	if err != nil {
+		if s != nil {
+			s.Close()
+		}
+		return nil, err
+	}
+	return &spill{writer: writer{f: f, name: name, w: s}, Spill: s}, nil
+}
+
 // Append is the other store's; the appender's Write, Sync and Truncate count as well.
-func (f *Faulty) Append(ctx context.Context, name string) (store.Appender, error) {
+func (f *Faulty) Append(ctx context.Context, name string, seen int64) (store.Appender, error) {
 	var a store.Appender
 	err := f.keep("append", name, func(k store.Keeper) (err error) {
-		a, err = k.Append(ctx, name)
+		a, err = k.Append(ctx, name, seen)
 		return err
 	})
 	if err != nil {
@@ -183,11 +217,22 @@ func (f *Faulty) Remove(ctx context.Context, name string) error {
 	return f.keep("remove", name, func(k store.Keeper) error { return k.Remove(ctx, name) })
 }
 
-// Lock is the other store's.
+// Locked is the other store's, and is not counted: who asks changes nothing.
+func (f *Faulty) Locked(ctx context.Context, name string) (bool, error) {
+	l, ok := f.store.(store.Locker)
+	if !ok {
+		return false, nil
+	}
+	return l.Locked(ctx, name)
+}
+
+// Lock is the other store's. Where that is no [store.Locker], nobody is kept out.
 func (f *Faulty) Lock(ctx context.Context, name string) (func() error, error) {
-	var unlock func() error
-	err := f.keep("lock", name, func(k store.Keeper) (err error) {
-		unlock, err = k.Lock(ctx, name)
+	unlock := func() error { return nil }
+	err := f.do("lock", name, func() (err error) {
+		if l, ok := f.store.(store.Locker); ok {
+			unlock, err = l.Lock(ctx, name)
+		}
 		return err
 	})
 	if err != nil {

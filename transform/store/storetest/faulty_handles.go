@@ -101,3 +101,22 @@ func (a *appender) Sync() error { return a.do("sync", a.Appender.Sync) }
 func (a *appender) Truncate(size int64) error {
 	return a.do("truncate", func() error { return a.Appender.Truncate(size) })
 }
+
+type spill struct {
+	writer
+	store.Spill
+}
+
+func (s *spill) Write(p []byte) (int, error) { return s.writer.Write(p) }
+
+func (s *spill) ReadAt(p []byte, off int64) (n int, err error) {
+	var read error
+	err = s.do("read", func() error {
+		n, read = s.Spill.ReadAt(p, off)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, read
+}

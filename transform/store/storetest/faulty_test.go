@@ -24,6 +24,7 @@ func TestFaultyThatNeverFailsConforms(t *testing.T) {
 type keeper interface {
 	store.Store
 	store.Keeper
+	store.Locker
 }
 
 // program copies every object below in to out, and logs that it did. It has
@@ -37,7 +38,7 @@ func program(ctx context.Context, s keeper) error {
 	if err := s.Remove(ctx, "out"); err != nil {
 		return err
 	}
-	log, err := s.Append(ctx, "log")
+	log, err := s.Append(ctx, "log", 1<<40)
 	if err != nil {
 		return err
 	}
@@ -168,7 +169,7 @@ func TestFailAfterHasDoneIt(t *testing.T) {
 func TestFaultIsFinalAndTearsWrites(t *testing.T) {
 	m := store.NewMemory()
 	f := storetest.FailAt(m, 1, errFault)
-	a, err := f.Append(t.Context(), "log")
+	a, err := f.Append(t.Context(), "log", 1<<40)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,9 +195,9 @@ type bare struct{ store.Store }
 
 func TestFaultyOfAStoreThatKeepsNothing(t *testing.T) {
 	f := storetest.FailAt(bare{store.NewMemory()}, -1, errFault)
-	_, appendErr := f.Append(t.Context(), "a")
-	_, lockErr := f.Lock(t.Context(), "a")
-	for _, err := range []error{appendErr, lockErr, f.Remove(t.Context(), "a")} {
+	_, appendErr := f.Append(t.Context(), "a", 1<<40)
+	_, spillErr := f.Spill(t.Context(), "a")
+	for _, err := range []error{appendErr, spillErr, f.Remove(t.Context(), "a")} {
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("error %v, want %v", err, errors.ErrUnsupported)
 		}

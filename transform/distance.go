@@ -1,0 +1,38 @@
+package transform
+
+import (
+	"time"
+
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// concurrency is how many operations of s should be under way at a time: what a
+// distant store asks for, else near.
+func concurrency(s store.Store, near int) int {
+	if d, ok := s.(store.Distant); ok {
+		return d.Concurrency()
+	}
+	return near
+}
+
+// interval is how much answered work a crash may cost.
+func (r *run) interval() time.Duration {
+	if _, ok := r.plan.Output.(store.Distant); ok {
+		return distantInterval
+	}
+	return commitInterval
+}
+
+// windowMemory is the part of --memory that batches may take. What distant
+// stores hold for themselves counts too: half of each, since one that is read
+// holds nothing to be written.
+func (p *Plan) windowMemory() int64 {
+	taken := int64(0)
+	if d, ok := p.Output.(store.Distant); ok {
+		taken += d.Memory() / 2
+	}
+	if p.distant != nil {
+		taken += p.distant.Memory() / 2
+	}
+	return max(int64(p.Spec.Memory)-taken, int64(p.Spec.Memory)/2)
+}
