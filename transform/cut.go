@@ -104,7 +104,7 @@ func (s *Spec) caps(maxPayload int64, single bool) formats.Caps {
 // in its last place; the returned error is only that the job has ended.
 func (r *run) cutObject(ctx context.Context, o *object, left int64) (records int64, whole bool, err error) {
 	end := &place{object: o, last: true}
-	src, err := openPinned(ctx, o)
+	src, err := r.open(ctx, o)
 	if err != nil {
 		end.err = err
 		return 0, false, cmp.Or(ctx.Err(), r.seat(ctx, end))

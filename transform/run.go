@@ -35,6 +35,7 @@ type run struct {
 	progress *Progress
 
 	window     *window
+	ahead      *ahead // nil where objects are opened one by one
 	layout     *layout
 	work       chan *place // cut to dispatch
 	order      chan *place // cut to assemble, in input order; never full
@@ -124,6 +125,7 @@ func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
 	if st.layout != nil && !r.layout.settled() {
 		r.layout.settle(*st.layout)
 	}
+	r.ahead = newAhead(p)
 	r.results.objects = make([]manifest.Object, len(p.objects))
 	progress.begin(r)
 	return r
@@ -132,7 +134,7 @@ func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
 // stages is the map of a job: all its goroutines start here, and all have
 // ended when it returns.
 //
-//	cut -> serve (one for each batch) -> assemble -> publish
+//	(open ahead ->) cut -> serve (one for each batch) -> assemble -> publish
 //
 // The first error ends them all. Watching hosts and committing the log go on
 // beside them until the last object is settled. When the caller ends the job,
@@ -159,10 +161,22 @@ func (r *run) stages(caller context.Context) error {
 	}
 	g.Go(func() error { return r.state.log.commitEvery(beside, r.interval()) })
 
+	cutting, cut := context.WithCancel(r.asking)
+	defer cut()
+	if r.ahead != nil {
+		defer r.ahead.close()
+		g.Go(func() error { return r.ahead.queue(cutting, r) })
+		for range r.ahead.openers {
+			g.Go(func() error { return r.ahead.serve(r.asking) })
+		}
+	}
 	r.cutting.Store(true)
 	r.askers.Add(2) // before drain may wait for them
 	g.Go(func() error { return r.drain(beside) })
-	g.Go(func() error { return r.unlessStopped(r.cut(r.asking)) })
+	g.Go(func() error {
+		defer cut()
+		return r.unlessStopped(r.cut(r.asking))
+	})
 	g.Go(func() error { return r.unlessStopped(r.dispatch(ctx, g)) })
 	g.Go(func() error { return r.assemble(ctx) })
 	left := atomic.Int64{}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 
 	"github.com/batchmill/batchmill/transform/manifest"
@@ -37,6 +38,20 @@ type summed struct {
 
 func (s *summed) Write(b []byte) (int, error) {
 	n, err := s.Object.Write(b)
+	s.sum.Write(b[:n])
+	s.size += int64(n)
+	return n, err
+}
+
+// WriteFrom is Write of bytes that stand at off of an input. They are summed
+// here in any case; a store may copy them by itself.
+func (s *summed) WriteFrom(b []byte, src io.ReaderAt, off int64) (int, error) {
+	copier, can := s.Object.(store.Copier)
+	from, ok := src.(*pinned)
+	if !can || !ok {
+		return s.Write(b)
+	}
+	n, err := copier.WriteFrom(b, from.Reader, off)
 	s.sum.Write(b[:n])
 	s.size += int64(n)
 	return n, err

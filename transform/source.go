@@ -16,10 +16,16 @@ func openPinned(ctx context.Context, o *object) (*pinned, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size != o.info.Size || info.ETag != o.info.ETag || !info.ModTime.Equal(o.info.ModTime) {
+	if !sameContent(info, o.info) {
 		return nil, errors.Join(&ChangedError{URI: o.uri()}, rc.Close())
 	}
 	return &pinned{stored: rc, o: o}, nil
+}
+
+// sameContent tells whether two looks at an object saw the same bytes: by its
+// ETag, or by size and time where the store has none.
+func sameContent(a, b store.Info) bool {
+	return a.Size == b.Size && a.ETag == b.ETag && (a.ETag != "" || a.ModTime.Equal(b.ModTime))
 }
 
 // A ChangedError is an input that is no longer what the job began with.

@@ -138,6 +138,13 @@ type Owner interface {
 	OwnerOf(ctx context.Context, name string) (job string, err error)
 }
 
+// A Copier is an Object that may take bytes of another object from where they
+// are: a service may copy them by itself.
+type Copier interface {
+	// WriteFrom is Write(b), where b are the bytes at off of src.
+	WriteFrom(b []byte, src Reader, off int64) (int, error)
+}
+
 // A Cleaner finds what writers left that died: unfinished uploads, temporary files.
 type Cleaner interface {
 	// Clean removes what was begun under names that mine accepts and is in no

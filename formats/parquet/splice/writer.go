@@ -203,8 +203,20 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
+// A Taker is a destination that may take bytes of a file from where they are,
+// without their being sent: WriteFrom is Write(b), where b are the bytes at off
+// of src.
+type Taker interface {
+	WriteFrom(b []byte, src io.ReaderAt, off int64) (int, error)
+}
+
 func (w *Writer) write(b []byte) error {
 	n, err := w.dst.Write(b)
+	return w.wrote(b, n, err)
+}
+
+// wrote takes what a Write of b said.
+func (w *Writer) wrote(b []byte, n int, err error) error {
 	w.at += int64(n)
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
@@ -227,11 +239,21 @@ func (w *Writer) copy(f *File, e extent) (at int64, err error) {
 		if err := f.readAt(piece, e.at); err != nil {
 			return 0, err
 		}
-		if err := w.write(piece); err != nil {
+		if err := w.take(f, piece, e.at); err != nil {
 			return 0, err
 		}
 		e.at += int64(len(piece))
 		e.n -= int64(len(piece))
 	}
 	return at, nil
+}
+
+// take writes the piece that stands at off of f.
+func (w *Writer) take(f *File, piece []byte, off int64) error {
+	t, ok := w.dst.(Taker)
+	if !ok {
+		return w.write(piece)
+	}
+	n, err := t.WriteFrom(piece, f.src, off)
+	return w.wrote(piece, n, err)
 }
