@@ -184,9 +184,11 @@ func frameEntry(dst []byte, kind byte, body func([]byte) []byte) []byte {
 // that was appended durable. After an error it is broken for good: a failed
 // sync tells nothing about what is durable, so it is never tried again.
 type logWriter struct {
-	mu     sync.Mutex // guards buf and broken
+	mu     sync.Mutex // guards the next five
 	buf    []byte
 	broken error
+	// How many bytes were ever appended, and how many of them are durable.
+	appended, durable int64
 	full   chan struct{} // has one when buf holds a group's worth
 
 	io    sync.Mutex // held while writing; taken before mu
@@ -211,6 +213,7 @@ func newLogWriter(out store.Appender, size int64) *logWriter {
 func (l *logWriter) append(entries []byte) error {
 	l.mu.Lock()
 	l.buf = append(l.buf, entries...)
+	l.appended += int64(len(entries))
 	size, broken := len(l.buf), l.broken
 	l.mu.Unlock()
 	if size < groupWorth || broken != nil {
@@ -226,20 +229,38 @@ func (l *logWriter) append(entries []byte) error {
 	return nil
 }
 
+// waiting is how many bytes of entries are not being made durable yet.
+func (l *logWriter) waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.buf)
+}
+
 // commit makes durable what was appended before the call. Commits that come
-// together share a sync.
+// together share a sync: one whose entries became durable while it waited for
+// its turn leaves what came since to the next one.
 func (l *logWriter) commit() error {
+	l.mu.Lock()
+	asked := l.appended
+	l.mu.Unlock()
 	l.io.Lock()
 	defer l.io.Unlock()
 	l.mu.Lock()
-	data, broken := l.buf, l.broken
+	if l.broken != nil || l.durable >= asked {
+		defer l.mu.Unlock()
+		return l.broken
+	}
+	data, upTo := l.buf, l.appended
 	l.buf = l.spare[:0]
 	l.mu.Unlock()
 	l.spare = data
-	if broken != nil || len(data) == 0 {
-		return broken
+	err := l.write(data)
+	if err == nil {
+		l.mu.Lock()
+		l.durable = upTo
+		l.mu.Unlock()
 	}
-	return l.write(data)
+	return err
 }
 
 // write adds a group to the file and syncs it. The caller holds l.io.

@@ -169,6 +169,13 @@ var ErrGrown = errors.New("another run has written to the log")
 // ErrSuperseded says that a later run has taken the log over.
 var ErrSuperseded = errors.New("a later run has taken over")
 
+// ErrChanged says that an object is no longer what was opened.
+var ErrChanged = errors.New("the object changed while it was read")
+
+// ErrDamaged says that a log does not hold what was made durable in it. Remove
+// forgets it.
+var ErrDamaged = errors.New("the log is damaged")
+
 // ErrUnsafe says that a store does not keep its promises.
 var ErrUnsafe = errors.New("does not honour conditional writes")
 

@@ -1,0 +1,145 @@
+package s3
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// source reads an object of the fake, as a reader of this package would.
+type source struct {
+	store.Reader
+	key, etag string
+	client    *s3.Client
+}
+
+func (r *source) origin() (bucket, key, etag string, client *s3.Client) {
+	return "bucket", r.key, r.etag, r.client
+}
+
+// TestWriteFrom: whatever order bytes come in, and from wherever, the object
+// is what was written, and its parts are legal.
+func TestWriteFrom(t *testing.T) {
+	f, s := newFake(t, small)
+	f.leastPart = int(small.Part) / 8 * 5
+	sources, contents := f.sources(s)
+	refuse := false
+	f.onFault(func(op string, n int) string { return map[bool]string{true: "AccessDenied"}[refuse && op == "copy"] })
+	for seed := range uint64(100) {
+		refuse = seed%10 == 9
+		want := interleave(t, s, rand.New(rand.NewPCG(seed, 1)), sources, contents)
+		if got := f.objects["out/o"]; got == nil || !bytes.Equal(got.data, want) {
+			t.Fatalf("seed %d: the object is not what was written", seed)
+		}
+		delete(f.objects, "out/o")
+		if !s.writing.TryAcquire(s.o.Memory / 2) {
+			t.Fatalf("seed %d: memory was not given back", seed)
+		}
+		s.writing.Release(s.o.Memory / 2)
+	}
+	f.wantNoUploads()
+	if n := f.count("copy"); n < 200 {
+		t.Errorf("only %d parts were copied", n)
+	}
+}
+
+func (f *fake) sources(s *Store) (sources []*source, contents [][]byte) {
+	for i := range 2 {
+		key := fmt.Sprintf("in/ü +%%/%d", i)
+		data := random(150_000)
+		f.foreign(key, string(data))
+		sources = append(sources, &source{key: key, etag: f.objects[key].etag, client: s.client})
+		contents = append(contents, data)
+	}
+	return sources, contents
+}
+
+// interleave writes an object of random pieces.
+func interleave(t *testing.T, s *Store, rnd *rand.Rand, sources []*source, contents [][]byte) (want []byte) {
+	t.Helper()
+	o, err := s.Create(t.Context(), "o", store.New)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Abort()
+	for range 1 + rnd.IntN(8) {
+		if rnd.IntN(2) == 0 {
+			b := random(rnd.IntN(12_000))
+			if n, err := o.Write(b); n != len(b) || err != nil {
+				t.Fatalf("write: %d, %v", n, err)
+			}
+			want = append(want, b...)
+			continue
+		}
+		from := rnd.IntN(len(sources))
+		data := contents[from]
+		at, length := rnd.IntN(len(data)), rnd.IntN(150_000)
+		for end := min(at+length, len(data)); at < end; {
+			n := min(1+rnd.IntN(20_000), end-at)
+			if wrote, err := o.(*object).WriteFrom(data[at:at+n], sources[from], int64(at)); wrote != n || err != nil {
+				t.Fatalf("write from: %d, %v", wrote, err)
+			}
+			want = append(want, data[at:at+n]...)
+			at += n
+		}
+	}
+	if err := o.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return want
+}
+
+// TestCopyLong: long copies are many parts, and nothing but their first bytes is kept.
+func TestCopyLong(t *testing.T) {
+	f, s := newFake(t, small)
+	f.leastPart = int(small.Part) / 8 * 5
+	data := random(1 << 20)
+	f.foreign("in", string(data))
+	src := &source{key: "in", etag: f.objects["in"].etag, client: s.client}
+	o := begin(t, s, "o", store.New, "head")
+	for at := 0; at < len(data); at += 10_000 {
+		end := min(at+10_000, len(data))
+		if _, err := o.WriteFrom(data[at:end], src, int64(at)); err != nil {
+			t.Fatal(err)
+		}
+		if held := cap(o.buf.b); int64(held) > s.o.Part {
+			t.Fatalf("%d bytes are held", held)
+		}
+	}
+	if _, err := o.Write([]byte("tail")); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := f.content("out/o"); got != "head"+string(data)+"tail" {
+		t.Error("the object is not what was written")
+	}
+	if f.count("part") > 2 || f.count("copy") > 18 {
+		t.Errorf("%d parts were sent, %d copied", f.count("part"), f.count("copy"))
+	}
+}
+
+// TestCopyChanged: a source that changed is not copied, and what was read of it is sent.
+func TestCopyChanged(t *testing.T) {
+	f, s := newFake(t, small)
+	data := random(50_000)
+	f.foreign("in", string(data))
+	src := &source{key: "in", etag: f.objects["in"].etag, client: s.client}
+	f.foreign("in", "another")
+	o := begin(t, s, "o", store.New, "")
+	if _, err := o.WriteFrom(data, src, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := f.content("out/o"); got != string(data) || f.count("copy") != 1 {
+		t.Errorf("%d bytes, %d copies", len(got), f.count("copy"))
+	}
+}

@@ -1,0 +1,67 @@
+package s3
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+const scheme = "s3://"
+
+// Parse reads s3://bucket, s3://bucket/key or s3://bucket/folder/. What follows
+// the bucket is the key as it is: no percent-encoding, no query, no fragment.
+// Keys that no [store.Store] can name ("a//b", "../a") are refused.
+func Parse(uri string) (Location, error) {
+	rest, ok := strings.CutPrefix(uri, scheme)
+	if !ok {
+		return Location{}, fmt.Errorf("%q is no address of the form s3://bucket/key", uri)
+	}
+	bucket, key, slash := strings.Cut(rest, "/")
+	if !validBucket(bucket) {
+		return Location{}, fmt.Errorf("%q: %q is no name of a bucket: 3 to 255 letters, digits, dots, hyphens, underscores", uri, bucket)
+	}
+	if key == "" {
+		return Location{Bucket: bucket, Folder: slash}, nil
+	}
+	key, folder := strings.CutSuffix(key, "/")
+	if !store.ValidName(key) {
+		return Location{}, fmt.Errorf("%q: %w: a key is UTF-8 and has no empty element, no \".\" and no \"..\"", uri, store.ErrBadName)
+	}
+	return Location{Bucket: bucket, Key: key, Folder: folder}, nil
+}
+
+// String is the address that Parse reads.
+func (l Location) String() string {
+	uri := scheme + l.Bucket
+	if l.Key != "" {
+		uri += "/" + l.Key
+	}
+	if l.Folder {
+		uri += "/"
+	}
+	return uri
+}
+
+// validBucket is lenient: old buckets and other services have names that
+// Amazon gives no more. It keeps out what would change the request's address.
+func validBucket(name string) bool {
+	if len(name) < 3 || len(name) > 255 || name[0] == '.' || strings.Contains(name, "..") {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// hostBucket tells whether a bucket's name can be the first label of a host's
+// name. A dot would break the certificate's wildcard.
+func hostBucket(name string) bool {
+	return len(name) <= 63 && name == strings.ToLower(name) && !strings.ContainsAny(name, "._") &&
+		name[0] != '-' && name[len(name)-1] != '-'
+}

@@ -1,0 +1,127 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// wantEmpty checks that a probe left nothing behind.
+func (f *fake) wantEmpty() {
+	f.t.Helper()
+	f.wantNoUploads()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key := range f.objects {
+		f.t.Errorf("%s was left", key)
+	}
+}
+
+// TestProbe: a service that honours conditions passes, and whether it takes sums
+// is known from then on.
+func TestProbe(t *testing.T) {
+	for _, noSums := range []bool{false, true} {
+		f, s := newFake(t, Options{})
+		f.noSums = noSums
+		s.checksum.Store(noSums) // what it was taken for before
+		if err := s.Probe(t.Context(), "_batchmill"); err != nil {
+			t.Errorf("probe: %v", err)
+		}
+		if s.sums() == noSums {
+			t.Errorf("a service without sums: %t, but they are sent: %t", noSums, s.sums())
+		}
+		f.wantEmpty()
+	}
+}
+
+// TestProbeIgnored: each condition that is not honoured is told, by name.
+func TestProbeIgnored(t *testing.T) {
+	for ignored, says := range map[string]string{
+		"put If-None-Match":      "If-None-Match: * of a put",
+		"put If-Match":           "If-Match of a put",
+		"get If-Match":           "If-Match of a read",
+		"complete If-None-Match": "If-None-Match: * of an upload's completion",
+		"complete If-Match":      "If-Match of an upload's completion",
+	} {
+		t.Run(ignored, func(t *testing.T) {
+			f, s := newFake(t, Options{})
+			f.ignores = ignored
+			wantProbeError(t, s.Probe(t.Context(), ""), store.ErrUnsafe, says)
+			f.wantEmpty()
+		})
+	}
+}
+
+func wantProbeError(t *testing.T, err, want error, says string) {
+	t.Helper()
+	var e *store.Error
+	if !errors.As(err, &e) || want != nil && !errors.Is(err, want) || !strings.Contains(err.Error(), says) {
+		t.Errorf("probe: %v; want %v saying %q", err, want, says)
+	}
+}
+
+// TestProbeFaults: what is no answer to the question is no verdict.
+func TestProbeFaults(t *testing.T) {
+	for _, c := range []struct {
+		op, fault string
+		times     int
+		want      error
+		says      string // "": the probe passes
+	}{
+		{"put", "done lost", 1, nil, ""}, // the second attempt meets a 412, which is our own
+		{"complete", "lost", 1, nil, ""},
+		{"put", "SlowDown", 1, nil, ""},
+		{"put", "AccessDenied", 0, nil, "s3:PutObject"},
+		{"create", "AccessDenied", 0, nil, "s3:PutObject"},
+		{"get", "AccessDenied", 0, nil, "s3:GetObject"},
+		{"delete", "AccessDenied", 0, nil, "s3:DeleteObject"},
+		{"abort", "AccessDenied", 0, nil, "s3:AbortMultipartUpload"},
+		{"put", "NotImplemented", 0, store.ErrUnsafe, "does not know"},
+		{"complete", "NotImplemented", 0, store.ErrUnsafe, "does not know"},
+	} {
+		t.Run(c.op+" "+c.fault, func(t *testing.T) {
+			f, s := newFake(t, Options{})
+			f.onFault(func(op string, n int) string {
+				if op == c.op && (c.times == 0 || n <= c.times) {
+					return c.fault
+				}
+				return ""
+			})
+			err := s.Probe(t.Context(), "_batchmill")
+			if c.says == "" && err != nil {
+				t.Errorf("probe: %v", err)
+			}
+			if c.says != "" {
+				wantProbeError(t, err, c.want, c.says)
+				if c.want == nil && errors.Is(err, store.ErrUnsafe) {
+					t.Errorf("probe: %v, which is a verdict", err)
+				}
+			}
+			if c.op != "abort" && c.op != "delete" {
+				f.wantEmpty()
+			}
+		})
+	}
+}
+
+// TestProbeCancelled: a probe that is cut off removes what it made.
+func TestProbeCancelled(t *testing.T) {
+	for _, at := range []string{"put", "get", "part", "complete"} {
+		t.Run(at, func(t *testing.T) {
+			f, s := newFake(t, Options{})
+			ctx, cancel := context.WithCancel(t.Context())
+			f.onBefore(func(op string, n int) {
+				if op == at && (op != "put" || n == 2) {
+					cancel()
+				}
+			})
+			if err := s.Probe(ctx, "dir"); err != context.Canceled {
+				t.Errorf("probe: %v", err)
+			}
+			f.wantEmpty()
+		})
+	}
+}

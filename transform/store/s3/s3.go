@@ -1,0 +1,107 @@
+// Package s3 keeps objects in a bucket of Amazon S3, or of anything that speaks
+// its protocol and honours conditional writes. It is the only package that
+// imports the AWS SDK.
+//
+//	client.go    region, endpoint, addressing: from the usual environment
+//	keys.go      credentials, and new ones when they have expired
+//	transport.go what stalls is ended, what the SDK reads into memory is bounded
+//	errors.go    what a request ended with, in a line, and what to do next
+//	list.go      listing; stat.go: describing
+//	read.go      reads from the beginning: ranged, in parallel, of one version of an object
+//	readat.go    reads at any place: few requests for many small reads
+//	fetch.go     what both read through: a response that breaks off is asked for again
+//	write.go     one conditional put, or a multipart upload completed on a condition
+//	log.go       the answer log as numbered segments, and who owns it
+//	clean.go     uploads that nobody will finish
+//	probe.go     whether the service keeps what the rest relies on
+//
+// Requests that the service may repeat without harm are retried by the SDK, and
+// nowhere else. What remains ambiguous after its last attempt (was the object
+// made, was the log's segment ours?) is resolved by looking.
+package s3
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Keeper  = (*Store)(nil)
+	_ store.Distant = (*Store)(nil)
+	_ store.Owner   = (*Store)(nil)
+	_ store.Cleaner = (*Store)(nil)
+	_ store.Prober  = (*Store)(nil)
+)
+
+// A Store is a bucket, or a folder of it: its objects' keys begin with one prefix.
+type Store struct {
+	client *s3.Client
+	bucket string
+	prefix string // of all keys: "" or a folder with its final slash
+	o      Options
+
+	job      atomic.Pointer[string] // see Own
+	logs     sync.Map               // names of logs that were read, and the marks of what was read
+	checksum atomic.Bool            // uploads carry CRC64NVME sums: the service takes them
+	reading  *semaphore.Weighted    // bytes that may be read ahead
+	writing  *semaphore.Weighted    // bytes that may wait to be sent
+}
+
+// Location is a parsed s3://bucket/key.
+type Location struct {
+	Bucket string
+	Key    string // without a final slash; "" for the whole bucket
+	Folder bool   // it was written with a final slash, and names no object
+}
+
+// Open opens the folder that at names: its objects are those whose keys begin
+// with at.Key and a slash. Nothing is sent but what finds the bucket's region.
+func Open(ctx context.Context, at Location, o Options) (*Store, error) {
+	o = o.withDefaults()
+	client, err := newClient(ctx, at.Bucket, o)
+	if err != nil {
+		return nil, err
+	}
+	prefix := strings.Trim(at.Key, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	return &Store{
+		client: client, bucket: at.Bucket, prefix: prefix, o: o,
+		reading: semaphore.NewWeighted(o.Memory / 2), writing: semaphore.NewWeighted(o.Memory / 2),
+	}, nil
+}
+
+// URI is s3://bucket/key.
+func (s *Store) URI(name string) string { return "s3://" + s.bucket + "/" + s.prefix + name }
+
+// key is the key of the object called name.
+func (s *Store) key(name string) string { return s.prefix + name }
+
+// Concurrency is how many requests are worth having under way at a time.
+func (s *Store) Concurrency() int { return s.o.Concurrency }
+
+// Memory is what readers and objects of the store hold at most, all together.
+func (s *Store) Memory() int64 { return s.o.Memory }
+
+// Own says whose objects are created from now on.
+func (s *Store) Own(job string) { s.job.Store(&job) }
+
+// begin refuses what no request should be made for.
+func (s *Store) begin(ctx context.Context, op, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !store.ValidName(name) {
+		return &store.Error{Op: op, URI: s.URI(name), Err: store.ErrBadName}
+	}
+	return nil
+}
