@@ -48,11 +48,15 @@ func newAhead(p *Plan) *ahead {
 func (a *ahead) queue(ctx context.Context, r *run) error {
 	defer close(a.tasks)
 	defer close(a.order)
-	for i := range r.plan.objects {
-		if _, ok := r.state.settled[i]; ok {
+	for i := range r.plan.count() {
+		if r.state.fates.has(i, settledMark) {
 			continue
 		}
-		w := &opening{o: &r.plan.objects[i], done: make(chan struct{})}
+		o, err := r.plan.object(i)
+		if err != nil {
+			return err
+		}
+		w := &opening{o: o, done: make(chan struct{})}
 		w.held = min(w.o.info.Size, aheadPiece, a.most)
 		if a.budget.Acquire(ctx, w.held) != nil {
 			return nil

@@ -1,17 +1,16 @@
 package transform
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/roster"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
@@ -32,6 +31,7 @@ func (st *state) lookForRejects(ctx context.Context) error {
 func (st *state) claim(ctx context.Context, whole int64) error {
 	if st.plan.Spec.Overwrite {
 		st.redo()
+		st.known.drop(func(int) bool { return false })
 		return nil
 	}
 	if whole == 0 && !st.plan.Spec.Restart {
@@ -42,48 +42,144 @@ func (st *state) claim(ctx context.Context, whole int64) error {
 	if err := st.settleIntents(ctx); err != nil {
 		return err
 	}
-	for i := range st.plan.objects {
-		if err := st.claimObject(ctx, i); err != nil {
+	if err := st.claimNames(ctx); err != nil {
+		return err
+	}
+	st.known.drop(func(object int) bool { return st.fates.has(object, settledMark) })
+	return nil
+}
+
+// fewObjects are so few that each one's name is asked about. Of more, a list of
+// what is there tells the same with a thousandth of the requests.
+const fewObjects = 1000
+
+// claimNames claims every object's name.
+func (st *state) claimNames(ctx context.Context) error {
+	listed := false
+	if st.plan.count() > fewObjects {
+		var err error
+		if listed, err = st.claimListed(ctx); err != nil {
 			return err
 		}
-		if _, ok := st.settled[i]; ok {
-			st.known.forget(i)
+	}
+	g, asking := errgroup.WithContext(ctx)
+	g.SetLimit(concurrency(st.plan.Output, 1))
+	for i := range st.plan.count() {
+		if st.fates.has(i, thereMark) || listed && !st.fates.has(i, settledMark) {
+			continue // it is claimed, or there is nothing to claim
+		}
+		if asking.Err() != nil {
+			break
+		}
+		g.Go(func() error { return st.claimAsked(asking, i, listed) })
+	}
+	return cmp.Or(g.Wait(), ctx.Err())
+}
+
+// manyOthers is how many names there may be for each of the job's before it is better to ask than to list.
+const manyOthers = 100
+
+// claimListed claims the names of which a list of the output says that
+// something is there. It returns false where it gave up, because too much is there.
+func (st *state) claimListed(ctx context.Context) (bool, error) {
+	p := st.plan
+	names := roster.NewIndex(p.count())
+	for o, err := range p.all() {
+		if err != nil {
+			return false, err
+		}
+		names.Add(o.out, o.index)
+	}
+	names.Sort()
+	left := manyOthers * p.count()
+	for info, err := range p.Output.List(ctx, "") {
+		if err != nil {
+			return false, err
+		}
+		if left--; left < 0 {
+			return false, nil
+		}
+		for i := range names.Find(info.Name) {
+			o, err := p.object(i)
+			if err != nil {
+				return false, err
+			}
+			if o.out != info.Name {
+				continue
+			}
+			if err := st.claimObject(ctx, o, &info); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// claimAsked claims the name of object i. If missing, nothing bears it; else the store is asked.
+func (st *state) claimAsked(ctx context.Context, i int, missing bool) error {
+	o, err := st.plan.object(i)
+	if err != nil {
+		return err
+	}
+	if missing {
+		return st.claimObject(ctx, o, nil)
+	}
+	info, err := st.plan.Output.Stat(ctx, o.out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return st.claimObject(ctx, o, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return st.claimObject(ctx, o, &info)
+}
+
+// claimObject makes sure that the name of o's output is free (there is nil) or
+// the job's own, and looks whether a settled object is to be built again.
+func (st *state) claimObject(ctx context.Context, o *object, there *store.Info) (err error) {
+	out, f := st.plan.Output, st.fates
+	var was *manifest.Object
+	if f.has(o.index, settledMark) {
+		if was, err = f.of(o); err != nil {
+			return err
+		}
+	}
+	published := was != nil && was.Status == manifest.Published
+	if published && (there == nil || there.Size != was.Output.Size) {
+		return usage("put it back, or redo everything with --overwrite", "%s was published by this job and is now missing or changed", out.URI(o.out))
+	}
+	if there != nil {
+		f.set(o.index, thereMark)
+		if !published && !f.has(o.index, oursMark) {
+			if err := st.own(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+	if was != nil && st.reopens(was) {
+		f.reopen(o.index)
+		if st.plan.retryRejects {
+			f.set(o.index, retryMark)
 		}
 	}
 	return nil
 }
 
-func (st *state) claimObject(ctx context.Context, i int) error {
-	out, o := st.plan.Output, &st.plan.objects[i]
-	was, known := st.settled[i]
-	info, err := out.Stat(ctx, o.out)
-	there := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	published := known && was.Status == manifest.Published
-	owned := false
-	if there && !published && !st.ours[i] {
-		if owned, err = st.owns(ctx, o.out); err != nil {
-			return err
-		}
-	}
+// own takes what bears the name of o's output for the job's, where it is: by a
+// run of it that could not log it any more.
+func (st *state) own(ctx context.Context, o *object) error {
+	out := st.plan.Output
+	owned, err := st.owns(ctx, o.out)
 	switch {
-	case published && (!there || info.Size != was.Output.Size):
-		return usage("put it back, or redo everything with --overwrite", "%s was published by this job and is now missing or changed", out.URI(o.out))
-	case there && !published && !st.ours[i] && owned:
-		st.ours[i] = true // by a run of this job that could not log it any more
-	case there && !published && !st.ours[i] && st.plan.Spec.Restart:
+	case err != nil:
+		return err
+	case owned:
+		st.fates.set(o.index, oursMark)
+		return nil
+	case st.plan.Spec.Restart:
 		return usage("replace it too, with --restart --overwrite", "%s is published already", out.URI(o.out))
-	case there && !published && !st.ours[i]:
-		return usage("choose another --output, or replace it with --overwrite", "%s exists and is not this job's", out.URI(o.out))
 	}
-	if known && st.reopens(was) {
-		delete(st.settled, i)
-		st.ours[i] = st.ours[i] || published
-		st.retry[i] = st.plan.retryRejects
-	}
-	return nil
+	return usage("choose another --output, or replace it with --overwrite", "%s exists and is not this job's", out.URI(o.out))
 }
 
 // owns tells whether an output bears the mark of this job.
@@ -98,7 +194,7 @@ func (st *state) owns(ctx context.Context, name string) (bool, error) {
 
 // reopens tells whether a settled object is to be built again: its rejects are
 // to be retried, or it was held and the policy is now another one.
-func (st *state) reopens(was manifest.Object) bool {
+func (st *state) reopens(was *manifest.Object) bool {
 	if st.plan.retryRejects {
 		return was.Rejected > 0
 	}
@@ -128,123 +224,49 @@ func (st *state) abandon(ctx context.Context) error {
 	if _, distant := st.plan.Output.(store.Distant); !ok || !distant {
 		return nil // a disk's temporary files are overwritten one by one
 	}
-	for _, err := range c.Clean(ctx, st.plan.makes) {
+	names, err := st.plan.written()
+	if err != nil {
+		return err
+	}
+	for _, err := range c.Clean(ctx, names.has) {
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	return nil
+	return names.failed
 }
 
-// makes tells whether name is one that the job writes.
-func (p *Plan) makes(name string) bool {
+// written are the names that a job writes.
+type written struct {
+	plan   *Plan
+	names  *roster.Index
+	failed error
+}
+
+func (p *Plan) written() (*written, error) {
+	w := &written{plan: p, names: roster.NewIndex(2 * p.count())}
+	for o, err := range p.all() {
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range o.names() {
+			w.names.Add(name, o.index)
+		}
+	}
+	w.names.Sort()
+	return w, nil
+}
+
+// has tells whether name is one that the job writes.
+func (w *written) has(name string) bool {
 	if first, _, _ := strings.Cut(name, "/"); reserved[first] && first != rejectsDir {
 		return true
 	}
-	for i := range p.objects {
-		if p.objects[i].out == name || p.objects[i].rejects == name {
+	for i := range w.names.Find(name) {
+		o, err := w.plan.object(i)
+		if w.failed = cmp.Or(w.failed, err); err == nil && (o.out == name || o.rejects == name) {
 			return true
 		}
 	}
 	return false
-}
-
-// adoptFinished takes over the manifest of a job that is complete, whose log
-// is gone because nothing was left to do.
-func (st *state) adoptFinished(ctx context.Context) error {
-	m, err := readManifest(ctx, st.plan.Output)
-	if err != nil || m == nil {
-		return err
-	}
-	if !st.plan.made(m) {
-		return usage("choose another --output, or replace it with --overwrite",
-			"%s holds the outputs of another job (its inputs or its settings differ)", st.plan.Output.URI(""))
-	}
-	byURI := make(map[string]manifest.Object, len(m.Objects))
-	for _, o := range m.Objects {
-		if o.Status == manifest.Published {
-			byURI[o.Output.URI] = o
-		}
-	}
-	for i := range st.plan.objects {
-		if o, ok := byURI[st.plan.Output.URI(st.plan.objects[i].out)]; ok {
-			st.settled[i] = o
-		}
-	}
-	st.job.ID, st.job.Started = m.JobID, m.Started
-	return nil
-}
-
-func readManifest(ctx context.Context, s store.Store) (*manifest.Manifest, error) {
-	rc, _, err := s.Open(ctx, manifestName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
-	m, err := manifest.Decode(rc)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.URI(manifestName), err)
-	}
-	return m, nil
-}
-
-// settleIntents looks which outputs got their names before a run died. The
-// log says what was about to be published, and the bytes say whether it was.
-// Where they do not, the object is built again, from the log; an older output
-// of it is then ours to replace.
-func (st *state) settleIntents(ctx context.Context) error {
-	for i, was := range st.intents {
-		if was.Status == manifest.Published {
-			same, err := holds(ctx, st.plan.Output, st.plan.objects[i].out, *was.Output)
-			if err != nil {
-				return err
-			}
-			if same {
-				st.settled[i] = was
-				if err := st.sweep(ctx, st.plan.objects[i].out); err != nil {
-					return err
-				}
-				continue
-			}
-		}
-		if older, ok := st.settled[i]; ok {
-			st.ours[i] = st.ours[i] || older.Status == manifest.Published
-			delete(st.settled, i)
-		}
-	}
-	clear(st.intents)
-	return nil
-}
-
-// sweep takes away what a run that died in the middle of publishing name may
-// have left beside it: beginning an object anew does so.
-func (st *state) sweep(ctx context.Context, name string) error {
-	o, err := st.plan.Output.Create(ctx, name, store.New)
-	if err != nil {
-		return err
-	}
-	return o.Abort()
-}
-
-// holds tells whether name holds exactly the bytes of want.
-func holds(ctx context.Context, s store.Store, name string, want manifest.Output) (bool, error) {
-	rc, info, err := s.Open(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer rc.Close()
-	if info.Size != want.Size {
-		return false, nil
-	}
-	h := sha256.New()
-	if _, err := io.Copy(h, rc); err != nil {
-		return false, err
-	}
-	return bytes.Equal([]byte(hex.EncodeToString(h.Sum(nil))), []byte(want.SHA256)), nil
 }

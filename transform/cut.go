@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/batchmill/batchmill/formats"
-	"github.com/batchmill/batchmill/transform/manifest"
 )
 
 // cut is the reading side: it opens the objects one after another, cuts them
@@ -21,13 +20,17 @@ func (r *run) cut(ctx context.Context) error {
 	if left == 0 {
 		left = math.MaxInt64
 	}
-	for i := range r.plan.objects {
+	for o, err := range r.plan.all() {
+		if err != nil {
+			return err
+		}
 		if left == 0 {
 			break
 		}
-		o := &r.plan.objects[i]
-		if was, ok := r.state.settled[i]; ok {
-			left = r.skipSettled(o, was, left)
+		if r.state.fates.has(o.index, settledMark) {
+			if left, err = r.skipSettled(o, left); err != nil {
+				return err
+			}
 			continue
 		}
 		n, whole, err := r.cutObject(ctx, o, left)
@@ -46,13 +49,17 @@ func (r *run) cut(ctx context.Context) error {
 }
 
 // skipSettled passes over an object that needs no work. Its records count for --limit.
-func (r *run) skipSettled(o *object, was manifest.Object, left int64) int64 {
+func (r *run) skipSettled(o *object, left int64) (int64, error) {
+	was, err := r.state.fates.of(o)
+	if err != nil {
+		return 0, err
+	}
 	r.progress.bytes.Add(o.info.Size)
 	r.progress.skipped.Add(o.info.Size)
-	r.results.put(o, was)
+	r.state.fates.final[o.index] = true
 	r.judged.Add(was.In)
 	r.judgedBad.Add(was.Rejected)
-	return max(0, left-was.In)
+	return max(0, left-was.In), nil
 }
 
 // capsFor are the caps of the next batch, of at most most records. What is known
@@ -146,7 +153,13 @@ func (r *run) cutNext(ctx context.Context, src *pinned, reader formats.Reader, r
 	if err != nil {
 		return nil, &stoppedError{err}
 	}
-	caps, err := r.capsFor(ctx, int(min(int64(most), left-records)), logged || records > 0 && records == r.state.ends[o.index])
+	end := int64(0)
+	if !logged && records > 0 {
+		if end, err = r.state.fates.records(o); err != nil {
+			return nil, &stoppedError{err}
+		}
+	}
+	caps, err := r.capsFor(ctx, int(min(int64(most), left-records)), logged || records > 0 && records == end)
 	if err != nil {
 		return nil, &stoppedError{err}
 	}

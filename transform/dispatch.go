@@ -52,7 +52,7 @@ func (r *run) answerFromLog(p *place) error {
 	if p.logged == nil {
 		return nil
 	}
-	if err := p.replay(p.logged, p.later, r.state.retry[p.object.index]); err != nil {
+	if err := p.replay(p.logged, p.later, r.state.fates.has(p.object.index, retryMark)); err != nil {
 		return &DamageError{URI: r.plan.Output.URI(logName), Why: err.Error()}
 	}
 	r.progress.resumed.Add(p.countAnswers())

@@ -87,15 +87,22 @@ func recordsIdentity(r *encode.Records) string {
 }
 
 // digest names an identity and the objects it binds, in a few characters.
-func (p *Plan) digest() string {
+func (p *Plan) digest() (string, error) {
+	if p.digests != "" {
+		return p.digests, nil
+	}
 	h := sha256.New()
 	text, _ := json.Marshal(p.identity()) // keys come out sorted
 	h.Write(text)
-	for i := range p.objects {
-		text, _ := json.Marshal(p.objects[i].entry())
+	for o, err := range p.all() {
+		if err != nil {
+			return "", err
+		}
+		text, _ := json.Marshal(o.entry())
 		h.Write(text)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	p.digests = hex.EncodeToString(h.Sum(nil)[:16])
+	return p.digests, nil
 }
 
 func (o *object) entry() objectEntry {
@@ -135,11 +142,14 @@ func (st *state) sameObject(body []byte) error {
 	}
 	i := st.objects
 	st.objects++
-	if i >= len(st.plan.objects) {
+	if i >= st.plan.count() {
 		return otherJob("the job there also has the input %s, which is gone", was.Path)
 	}
-	now := st.plan.objects[i].entry()
-	switch {
+	o, err := st.plan.object(i)
+	if err != nil {
+		return err
+	}
+	switch now := o.entry(); {
 	case was.Path != now.Path:
 		return otherJob("the job there has %s as input %d, this one has %s", was.Path, i+1, now.Path)
 	case was.Size != now.Size || !was.ModTime.Equal(now.ModTime) || was.ETag != now.ETag:
@@ -150,4 +160,7 @@ func (st *state) sameObject(body []byte) error {
 }
 
 // made tells whether m is the record of this job.
-func (p *Plan) made(m *manifest.Manifest) bool { return string(m.Identity) == `"`+p.digest()+`"` }
+func (p *Plan) made(m *manifest.Manifest) (bool, error) {
+	digest, err := p.digest()
+	return string(m.Identity) == `"`+digest+`"`, err
+}

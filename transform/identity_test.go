@@ -108,6 +108,7 @@ func TestColumnTypesBindTheJob(t *testing.T) {
 var freely = []string{
 	"input", "output", "host", "batch-records", "batch-bytes", "concurrency", "timeout", "attempts", "host-wait",
 	"ready-timeout", "grace", "host-header", "on-bad", "max-rejects", "memory", "max-response", "restart", "overwrite",
+	"input-manifest", "s3-endpoint", "s3-path-style", // the objects are bound one by one, wherever they are
 }
 
 // TestIdentityHoldsEverySetting: a setting is in the identity, with its value,
@@ -164,7 +165,7 @@ func identityOf(t *testing.T, change func(*Spec)) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plan.identity()
+	return closing(t, plan).identity()
 }
 
 // TestForeignOutputIsRefused: a file that the job has not written is never

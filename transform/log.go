@@ -189,7 +189,7 @@ type logWriter struct {
 	broken error
 	// How many bytes were ever appended, and how many of them are durable.
 	appended, durable int64
-	full   chan struct{} // has one when buf holds a group's worth
+	full              chan struct{} // has one when buf holds a group's worth
 
 	io    sync.Mutex // held while writing; taken before mu
 	out   store.Appender

@@ -215,7 +215,8 @@ func start(t *testing.T, spec Spec, in, out store.Store, host workers.Host, prog
 	if err != nil {
 		return nil, err
 	}
-	return Run(t.Context(), plan, []workers.Host{host}, progress)
+	res, err := Run(t.Context(), closing(t, plan), []workers.Host{host}, progress)
+	return whole(out, res, err)
 }
 
 // mustRefuse: what cannot be is said before anything is asked or written.

@@ -26,7 +26,10 @@ func planOf(t *testing.T, names ...string) error {
 		}
 		sources = append(sources, Source{Store: in, Prefix: folder, Names: []string{full}})
 	}
-	_, err := NewPlan(t.Context(), w.spec, sources, w.output)
+	plan, err := NewPlan(t.Context(), w.spec, sources, w.output)
+	if err == nil {
+		closing(t, plan)
+	}
 	if len(w.output.Snapshot()) > 0 {
 		t.Error("planning wrote something")
 	}

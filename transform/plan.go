@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"strings"
 
 	"github.com/batchmill/batchmill/formats"
@@ -15,27 +14,14 @@ import (
 	"github.com/batchmill/batchmill/transform/store"
 )
 
-// object is one input and where it goes.
-type object struct {
-	index   int // in the job
-	source  store.Store
-	info    store.Info // pins the content; info.Name is the name in the source
-	rel     string     // path below the input
-	out     string     // name in the output store
-	rejects string
-
-	compression compress.Codec // of its bytes, by its name
-}
-
-func (o *object) uri() string { return o.source.URI(o.info.Name) }
-
 // A Plan is a job whose every question that needs no host is answered: its
-// objects, their formats and schema, and where everything goes.
+// objects, their formats and schema, and where everything goes. It has to be closed.
 type Plan struct {
 	Spec    Spec
 	Output  store.Store
-	objects []object
-	codec   *codec
+	objects objects
+	codec   *codec // nil until its formats are known
+	digests string // see digest; "" until it is needed
 
 	distant      store.Distant // the input's store that is, if one is
 	retryRejects bool          // ask again for the records that hosts rejected
@@ -44,92 +30,105 @@ type Plan struct {
 // NewPlan lists the inputs, learns their schema from the first one that is
 // not empty, and checks all that the spec can get wrong. It writes nothing. The spec must be valid.
 func NewPlan(ctx context.Context, spec Spec, inputs []Source, output store.Store) (*Plan, error) {
-	p := &Plan{Spec: spec, Output: output}
-	if err := p.listObjects(ctx, inputs); err != nil {
-		return nil, err
+	p := &Plan{Spec: spec, Output: output, objects: objects{inputs: inputs}}
+	if err := p.make(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
-	c, err := p.newCodec(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p.codec = c
-	if err := p.learn(ctx); err != nil {
-		return nil, err
-	}
-	if err := c.bind(); err != nil {
-		return nil, err
-	}
-	return p, p.nameOutputs()
+	return p, nil
 }
+
+func (p *Plan) make(ctx context.Context) error {
+	names, err := p.listObjects(ctx)
+	if err != nil {
+		return err
+	}
+	if p.codec, err = p.newCodec(ctx, names); err != nil {
+		return err
+	}
+	if err := p.learn(ctx); err != nil {
+		return err
+	}
+	if err := p.codec.bind(); err != nil {
+		return err
+	}
+	return p.nameOutputs()
+}
+
+// Close gives back what the plan holds outside of memory. No run of it may be at work.
+func (p *Plan) Close() error { return rosterError(p.objects.listed.Close()) }
 
 // RetryRejects makes the plan one that asks again about the records that hosts
 // rejected in an earlier run, and about nothing else. The outputs and rejects
 // files of their objects are replaced. Records that were never sent stay rejects.
 func (p *Plan) RetryRejects() { p.retryRejects = true }
 
-func (p *Plan) listObjects(ctx context.Context, inputs []Source) error {
-	for i := range inputs {
-		if d, ok := inputs[i].Store.(store.Distant); ok {
+// listObjects lists the inputs, and tells what their names say.
+func (p *Plan) listObjects(ctx context.Context) (*survey, error) {
+	names := &survey{tabs: true, filled: -1}
+	for i := range p.objects.inputs {
+		in := &p.objects.inputs[i]
+		if d, ok := in.Store.(store.Distant); ok {
 			p.distant = d
 		}
-		for info, err := range inputs[i].objects(ctx) {
+		for info, err := range in.objects(ctx) {
 			if err != nil {
-				return err
+				return nil, err
 			}
-			packed, _ := compress.OfFileName(info.Name)
-			p.objects = append(p.objects, object{index: len(p.objects), source: inputs[i].Store, info: info,
-				rel: inputs[i].relative(info.Name), compression: packed})
-		}
-	}
-	if len(p.objects) == 0 {
-		return usage(`names that begin with "_" or "." are skipped; check the path`, "--input %s: no files there", p.Spec.Input)
-	}
-	return nil
-}
-
-// objects yields what of the source belongs to the job, in the order of names.
-func (s *Source) objects(ctx context.Context) iter.Seq2[store.Info, error] {
-	return func(yield func(store.Info, error) bool) {
-		if s.Names == nil {
-			s.list(ctx, s.Prefix, s.Prefix, yield)
-			return
-		}
-		for _, name := range s.Names {
-			if !s.list(ctx, name, name, yield) {
-				return
+			names.add(in, info)
+			if err := p.objects.add(i, info); err != nil {
+				return nil, err
 			}
 		}
 	}
-}
-
-// list yields what stands at or below prefix; what is skipped is judged by the path below from.
-func (s *Source) list(ctx context.Context, prefix, from string, yield func(store.Info, error) bool) bool {
-	for info, err := range s.Store.List(ctx, prefix) {
-		if err == nil && info.Name != from && skipped((&Source{Prefix: from}).relative(info.Name)) {
-			continue
-		}
-		if !yield(info, err) || err != nil {
-			return false
-		}
+	if names.count == 0 {
+		return nil, usage(`names that begin with "_" or "." are skipped; check the path`, "--input %s: no files there", p.Spec.Input)
 	}
-	return true
+	return names, nil
 }
 
-func (p *Plan) newCodec(ctx context.Context) (*codec, error) {
+// survey is what the objects' names say together.
+type survey struct {
+	count  int
+	filled int    // the first object that is not empty; -1 when all are
+	format string // by their extensions; "" when they tell none
+	by     string // the first object that told it
+	mixed  error  // their extensions tell different formats
+	packed error  // the first object is compressed as a whole
+	tabs   bool   // every name says that tabs delimit its fields
+}
+
+func (s *survey) add(in *Source, info store.Info) {
+	if s.filled < 0 && info.Size > 0 {
+		s.filled = s.count
+	}
+	s.count++
+	packed, name := compress.OfFileName(info.Name)
+	s.tabs = s.tabs && strings.HasSuffix(name, ".tsv")
+	if packed != compress.None && s.packed == nil {
+		s.packed = usage("unpack it first; Parquet compresses its own pages", "%s: a Parquet file inside of %s cannot be read in place", in.Store.URI(info.Name), packed)
+	}
+	switch f := formatOfName(info.Name); {
+	case f == "" || f == s.format:
+	case s.format == "":
+		s.format, s.by = f, in.Store.URI(info.Name)
+	case s.mixed == nil:
+		s.mixed = usage("run them as two jobs, or say --input-format", "%s looks like %s, but %s like %s", s.by, s.format, in.Store.URI(info.Name), f)
+	}
+}
+
+func (p *Plan) newCodec(ctx context.Context, names *survey) (*codec, error) {
 	s := &p.Spec
 	c := &codec{spec: s, in: s.InputFormat, dialect: csv.Dialect{Delimiter: s.delimiter(), Quote: s.quote()}}
 	if c.in == "" {
 		var err error
-		if c.in, err = p.findFormat(ctx); err != nil {
+		if c.in, err = p.findFormat(ctx, names); err != nil {
 			return nil, err
 		}
 	}
-	if c.in == formatParquet {
-		if err := p.refusePacked(); err != nil {
-			return nil, err
-		}
+	if c.in == formatParquet && names.packed != nil { // it is read here and there
+		return nil, names.packed
 	}
-	if c.in == formatCSV && c.dialect.Delimiter == 0 && p.allTabs() {
+	if c.in == formatCSV && c.dialect.Delimiter == 0 && names.tabs {
 		c.dialect.Delimiter = '\t'
 	}
 	if c.out = s.OutputFormat; c.out == "" {
@@ -146,22 +145,14 @@ func (p *Plan) newCodec(ctx context.Context) (*codec, error) {
 }
 
 // findFormat goes by the objects' names, which must agree, then by content.
-func (p *Plan) findFormat(ctx context.Context) (string, error) {
-	found, by := "", ""
-	for i := range p.objects {
-		o := &p.objects[i]
-		f := formatOfName(o.info.Name)
-		if f != "" && found != "" && f != found {
-			return "", usage("run them as two jobs, or say --input-format", "%s looks like %s, but %s like %s", by, found, o.uri(), f)
-		}
-		if f != "" {
-			found, by = f, o.uri()
-		}
+func (p *Plan) findFormat(ctx context.Context, names *survey) (string, error) {
+	if names.mixed != nil || names.format != "" {
+		return names.format, names.mixed
 	}
-	if found != "" {
-		return found, nil
+	o, err := p.object(max(0, names.filled))
+	if err != nil {
+		return "", err
 	}
-	o := p.firstFilled()
 	head, err := p.readHead(ctx, o)
 	if err != nil {
 		return "", err
@@ -170,26 +161,6 @@ func (p *Plan) findFormat(ctx context.Context) (string, error) {
 		return f, nil
 	}
 	return "", usage("say --input-format csv, jsonl, lines or parquet", "%s: cannot tell its format from its name or its first bytes", o.uri())
-}
-
-// refusePacked refuses Parquet inside of another compression: it is read here
-// and there, and compresses its pages by itself.
-func (p *Plan) refusePacked() error {
-	for i := range p.objects {
-		if o := &p.objects[i]; o.compression != compress.None {
-			return usage("unpack it first; Parquet compresses its own pages", "%s: a Parquet file inside of %s cannot be read in place", o.uri(), o.compression)
-		}
-	}
-	return nil
-}
-
-func (p *Plan) firstFilled() *object {
-	for i := range p.objects {
-		if p.objects[i].info.Size > 0 {
-			return &p.objects[i]
-		}
-	}
-	return &p.objects[0]
 }
 
 func (p *Plan) readHead(ctx context.Context, o *object) ([]byte, error) {
@@ -212,23 +183,15 @@ func (p *Plan) readHead(ctx context.Context, o *object) ([]byte, error) {
 	return head, nil
 }
 
-// allTabs tells whether every object's name says that tabs delimit its fields.
-func (p *Plan) allTabs() bool {
-	for i := range p.objects {
-		if _, n := compress.OfFileName(p.objects[i].info.Name); !strings.HasSuffix(n, ".tsv") {
-			return false
-		}
-	}
-	return true
-}
-
 // learn takes the schema from the first object that holds a record or a
 // header. An object that cannot be read is passed over here and fails by
 // itself later, unless there is no other.
 func (p *Plan) learn(ctx context.Context) error {
 	var first error
-	for i := range p.objects {
-		o := &p.objects[i]
+	for o, err := range p.all() {
+		if err != nil {
+			return err
+		}
 		if o.info.Size == 0 {
 			continue
 		}

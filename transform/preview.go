@@ -4,22 +4,24 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/batchmill/batchmill/formats"
-	"github.com/batchmill/batchmill/transform/store"
 )
 
 // Preview is what a job would do, found without sending or writing anything.
 type Preview struct {
-	Objects                   []PreviewObject
-	Bytes                     int64 // of all objects
+	First                     []PreviewObject // the first MaxPreviewed objects
+	Objects                   int             // all of them
+	Bytes                     int64           // of all objects
 	InputFormat, OutputFormat string
 	ContentType, Accept       string
 	Names                     []string // of the columns; nil without names
 	Records                   int      // in the first batch that can be sent
 	Payload                   []byte   // the first request's body
 }
+
+// MaxPreviewed is how many objects a Preview names.
+const MaxPreviewed = 20
 
 // PreviewObject is one input and where its output would go.
 type PreviewObject struct {
@@ -31,15 +33,20 @@ type PreviewObject struct {
 // could be sent are passed over.
 func (p *Plan) Preview(ctx context.Context) (*Preview, error) {
 	c := p.codec
-	v := &Preview{InputFormat: c.in, OutputFormat: c.out, ContentType: c.payload.media, Accept: c.accept, Names: c.schema.Names}
-	for i := range p.objects {
-		o := &p.objects[i]
-		v.Bytes += o.info.Size
-		v.Objects = append(v.Objects, PreviewObject{URI: o.uri(), Output: p.Output.URI(o.out), Size: o.info.Size})
+	v := &Preview{Objects: p.count(), Bytes: p.objects.bytes, InputFormat: c.in, OutputFormat: c.out,
+		ContentType: c.payload.media, Accept: c.accept, Names: c.schema.Names}
+	for i := range min(p.count(), MaxPreviewed) {
+		o, err := p.object(i)
+		if err != nil {
+			return v, err
+		}
+		v.First = append(v.First, PreviewObject{URI: o.uri(), Output: p.Output.URI(o.out), Size: o.info.Size})
 	}
-	for i := range p.objects {
-		done, err := p.previewPayload(ctx, &p.objects[i], v)
-		if done || err != nil {
+	for o, err := range p.all() {
+		if err != nil {
+			return v, err
+		}
+		if done, err := p.previewPayload(ctx, o, v); done || err != nil {
 			return v, err
 		}
 	}
@@ -78,26 +85,3 @@ func (p *Plan) previewPayload(ctx context.Context, o *object, v *Preview) (bool,
 	v.Payload = p.codec.encoder.Encode(nil, pl.batch, sel)
 	return true, nil
 }
-
-// PeekOutput opens the output for a plan that will not be run: it makes no
-// directory. A directory that is missing looks like an empty one.
-func PeekOutput(ctx context.Context, s *Spec) (store.Store, error) {
-	if err := refuseRemote("--output", s.Output); err != nil {
-		return nil, err
-	}
-	if err := outsideInputs(s); err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(s.Output); errors.Is(err, os.ErrNotExist) {
-		return unmade{store.NewMemory(), s.Output}, nil
-	}
-	return store.OpenDisk(s.Output, false)
-}
-
-// unmade is a directory that is not there yet.
-type unmade struct {
-	*store.Memory
-	dir string
-}
-
-func (u unmade) URI(name string) string { return joinURI(u.dir, name) }

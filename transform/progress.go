@@ -37,9 +37,7 @@ type Snapshot struct {
 
 func (p *Progress) begin(r *run) {
 	now := time.Now()
-	for i := range r.plan.objects {
-		p.total.Add(r.plan.objects[i].info.Size)
-	}
+	p.total.Store(r.plan.objects.bytes)
 	p.run.Store(r)
 	p.started.Store(&now)
 }

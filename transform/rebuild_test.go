@@ -19,7 +19,7 @@ import (
 // and nothing else.
 func (w *world) manifestFits(t *testing.T, when string) *manifest.Manifest {
 	t.Helper()
-	m, err := readManifest(t.Context(), w.output)
+	m, err := wholeManifest(w.output)
 	if err != nil || m == nil {
 		t.Fatalf("%s: manifest: %v", when, err)
 	}

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,11 +12,14 @@ import (
 	"github.com/batchmill/batchmill/transform/store"
 )
 
-// stretch is a part of the log that answers consecutive records of one
-// object, possibly in several entries, with other entries between them.
+// stretch is a part of the log that answers consecutive records: those of object
+// from first on, all that are logged of the objects behind it, and those of last
+// before end. They may be in several entries, with entries of other kinds
+// between them. Every object from object to last has records in it.
 type stretch struct {
-	first, end int64 // record numbers
-	offset     int64 // of the first entry, in the log
+	object, last int32
+	first, end   int64 // record numbers, from 1
+	offset       int64 // of the first entry, in the log
 }
 
 // replay lets the log answer first. It is read beside the input, in the same
@@ -25,32 +29,70 @@ type replay struct {
 	keeper    store.Keeper
 	uri       string                    // of the log
 	size      int64                     // of the log when the run began
-	stretches map[int][]stretch         // by object
+	stretches []stretch                 // in the order of the log, until drop sorts them by object
+	reach     []int32                   // the largest last of the stretches up to here
 	retried   map[int]map[int64]*logged // by object and record: the newest answer to a single record
 
 	reader *logReader
 	src    io.Closer
-	object int     // that the reader is in
+	base   int64   // where the stretch begins that the reader is in
+	object int     // what was read last: an object,
+	read   int64   // and the record behind what was read of it
 	now    *logged // what is left of the entry that was read
 }
 
-// farAhead is how many bytes of the log are read over rather than sought over.
+// farAhead is how many bytes of the log are read over rather than sought over,
+// and how far a stretch may begin before the objects that it holds beside the first.
 const farAhead = 1 << 20
 
-// note adds an answers entry that begins at offset.
+// note adds an answers entry that begins at offset. Small objects that follow
+// each other share a stretch, so that a million of them take no memory.
 func (r *replay) note(offset int64, l *logged) {
-	list := r.stretches[l.object]
-	if n := len(list); n > 0 && list[n-1].end == l.first {
-		list[n-1].end = l.end()
-		return
+	if n := len(r.stretches); n > 0 {
+		s := &r.stretches[n-1]
+		goesOn := int(s.last) == l.object && s.end == l.first
+		follows := int(s.last)+1 == l.object && l.first == 1 && offset-s.offset < farAhead
+		if goesOn || follows {
+			s.last, s.end = int32(l.object), l.end()
+			return
+		}
 	}
-	r.stretches[l.object] = append(list, stretch{first: l.first, end: l.end(), offset: offset})
+	r.stretches = append(r.stretches, stretch{object: int32(l.object), last: int32(l.object), first: l.first, end: l.end(), offset: offset})
 }
 
-// forget drops an object that needs no work.
-func (r *replay) forget(object int) {
-	delete(r.stretches, object)
-	delete(r.retried, object)
+// drop forgets objects that need no work, and ends the noting.
+func (r *replay) drop(done func(object int) bool) {
+	r.stretches = slices.DeleteFunc(r.stretches, func(s stretch) bool {
+		for o := s.object; o <= s.last; o++ {
+			if !done(int(o)) {
+				return false
+			}
+		}
+		return true
+	})
+	slices.SortStableFunc(r.stretches, func(a, b stretch) int { return cmp.Compare(a.object, b.object) })
+	r.reach = make([]int32, len(r.stretches))
+	for i, s := range r.stretches {
+		r.reach[i] = s.last
+		if i > 0 {
+			r.reach[i] = max(s.last, r.reach[i-1])
+		}
+	}
+	for o := range r.retried {
+		if done(o) {
+			delete(r.retried, o)
+		}
+	}
+}
+
+// of are the stretches that may hold records of the object, and perhaps some between them that do not.
+func (r *replay) of(object int) []stretch {
+	end, _ := slices.BinarySearchFunc(r.stretches, object+1, func(s stretch, o int) int { return cmp.Compare(int(s.object), o) })
+	begin := end
+	for begin > 0 && int(r.reach[begin-1]) >= object {
+		begin--
+	}
+	return r.stretches[begin:end]
 }
 
 // known tells how a batch that begins with record first of the object may be
@@ -58,47 +100,70 @@ func (r *replay) forget(object int) {
 // Calls come in input order.
 func (r *replay) known(ctx context.Context, object int, first int64) (most int, logged bool, err error) {
 	most = math.MaxInt
-	for _, s := range r.stretches[object] {
+	for _, s := range r.of(object) {
 		switch {
-		case s.first <= first && first < s.end:
-			n, err := r.seek(ctx, object, first, s)
-			return n, true, err
-		case first < s.first:
+		case object > int(s.last) || object == int(s.last) && first >= s.end:
+		case object == int(s.object) && first < s.first:
 			most = int(min(int64(most), s.first-first))
+		default:
+			if n, err := r.seek(ctx, object, first, s); n > 0 || err != nil {
+				return n, true, err
+			}
 		}
 	}
 	return most, false, nil
 }
 
-// seek reads entries until one holds the record, and tells how many records it has from there.
+// seek reads entries of the stretch until one holds the record, and tells how
+// many records it has from there; 0 where the stretch goes on behind it.
 func (r *replay) seek(ctx context.Context, object int, first int64, s stretch) (int, error) {
 	if l := r.now; l != nil && l.object == object && l.first == first && len(l.heads) > 0 {
 		return len(l.heads), nil
 	}
-	r.now = nil
-	behind := r.reader != nil && r.reader.off > s.offset && (r.object != object || s.first == first)
-	if r.reader == nil || behind || r.reader.off < s.offset-farAhead {
-		if err := r.open(ctx, s.offset); err != nil {
-			return 0, err
-		}
+	if err := r.enter(ctx, object, first, s); err != nil {
+		return 0, err
 	}
-	r.object = object
 	for {
 		l, err := r.next()
 		if err != nil {
 			return 0, err
 		}
-		if l == nil || l.object != object || l.end() <= first {
+		if l == nil {
 			continue
+		}
+		r.object, r.read, r.now = l.object, l.end(), l
+		switch {
+		case l.object < object || l.object == object && l.end() <= first:
+			continue
+		case l.object > object || l.first > first:
+			return 0, nil
 		}
 		if skip := int(first - l.first); skip > 0 {
 			if _, err := l.take(skip); err != nil {
 				return 0, err
 			}
 		}
-		r.now = l
 		return len(l.heads), nil
 	}
+}
+
+// enter puts the reader into the stretch, at the record or before it.
+func (r *replay) enter(ctx context.Context, object int, first int64, s stretch) error {
+	r.now = nil
+	in := r.reader != nil && r.base == s.offset
+	if in && (r.object < object || r.object == object && r.read <= first) {
+		return nil
+	}
+	r.base, r.object, r.read = s.offset, int(s.object), s.first
+	if r.reader == nil || r.reader.off > s.offset || r.reader.off < s.offset-farAhead {
+		return r.open(ctx, s.offset)
+	}
+	for r.reader.off < s.offset {
+		if _, err := r.next(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // next reads an entry; nil if it is of another kind. What was whole when the

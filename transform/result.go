@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/store"
 	"github.com/batchmill/batchmill/workers"
 )
 
@@ -20,14 +22,33 @@ const Version = "0.1.0"
 
 // A Result is a job that ran to its end.
 type Result struct {
-	Manifest *manifest.Manifest
-	Latency  workers.Percentiles
-	Slowest  Stage
+	Manifest   *manifest.Manifest // without its objects, of which there may be millions
+	Objects    manifest.Ends      // how many there are
+	InputBytes int64              // of them, as stored
+	// Unpublished are the first MaxUnpublished objects that are held or failed.
+	Unpublished []manifest.Object
+	Latency     workers.Percentiles
+	Slowest     Stage
 	// AlreadyDone: an earlier run had settled every object; nothing was asked.
 	AlreadyDone bool
 	// Storage is the first failure of a store that cost an object, or nil.
 	Storage error
 }
+
+// MaxUnpublished is how many objects a Result names that are not published.
+const MaxUnpublished = 20
+
+// add counts an object of the manifest.
+func (r *Result) add(o *manifest.Object) {
+	r.Objects.Add(o.Status)
+	r.InputBytes += o.Input.Size
+	if o.Status != manifest.Published && len(r.Unpublished) < MaxUnpublished {
+		r.Unpublished = append(r.Unpublished, *o)
+	}
+}
+
+// allPublished tells whether every object is published.
+func (r *Result) allPublished() bool { return r.Objects.Published == r.Objects.All() }
 
 // Stage is a part of a job that can hold it back.
 type Stage string
@@ -59,54 +80,91 @@ func (c *clock) slowest() Stage {
 	return Hosts
 }
 
-// results collects what became of each object.
+// results collects what became of each object in this run.
 type results struct {
-	mu      sync.Mutex
-	objects []manifest.Object // by index; Status is empty while unsettled
-	errs    []error
+	fates    *fates
+	mu       sync.Mutex
+	internal error // the first fault of ours that cost an object
+	storage  error // the first failure of a store that did
 }
 
-func (r *results) put(o *object, m manifest.Object) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.objects[o.index] = m
+// put notes the end of o, which stands in the manifest from now on.
+func (r *results) put(o *object, m *manifest.Object) error {
+	r.fates.final[o.index] = true
+	return r.fates.put(o.index, m)
 }
 
+// fail notes why an object failed.
 func (r *results) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.errs = append(r.errs, err)
+	var f *Failure
+	if r.internal == nil && errors.As(err, &f) && f.Class == Internal {
+		r.internal = err
+	}
+	if r.storage == nil && ClassOf(err) == Storage {
+		r.storage = err
+	}
 }
 
-// storage is the first failure that a store is to blame for.
-func (r *results) storage() error {
-	for _, err := range r.errs {
-		if ClassOf(err) == Storage {
-			return err
+// writeManifest writes the record of the job, in the order of its objects. An
+// object that does not add up is a fault of ours, and is never passed over:
+// then there is no manifest.
+func (r *run) writeManifest(ctx context.Context) (*Result, error) {
+	if r.results.internal != nil {
+		return nil, r.results.internal
+	}
+	m, err := r.manifestHead()
+	if err != nil {
+		return nil, err
+	}
+	o, err := r.plan.Output.Create(ctx, manifestName, store.Replace)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = o.Abort() }() // after Commit it does nothing
+	w, err := manifest.NewWriter(o, m)
+	if err != nil {
+		return nil, err
+	}
+	var check manifest.Checker
+	result := &Result{Manifest: m, Latency: r.pool.Latency(), Slowest: r.clock.slowest(), Storage: r.results.storage}
+	for e, err := range r.ends() {
+		if err != nil {
+			return nil, err
+		}
+		result.add(e)
+		check.Object(e)
+		if err := w.Object(e); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	sums := check.Totals()
+	sums.Resumed, sums.Seconds = m.Totals.Resumed, m.Totals.Seconds
+	m.Totals = sums
+	if err := check.Check(m); err != nil {
+		return nil, &Failure{Class: Internal, Err: err, Hint: "this is a fault of batchmill; please report it"}
+	}
+	if err := w.Close(m.Totals, m.Hosts); err != nil {
+		return nil, err
+	}
+	return result, o.Commit(ctx)
 }
 
-// manifest is the record of the job. An object that does not add up is a
-// fault of ours, and is never passed over.
-func (r *run) manifest() (*manifest.Manifest, error) {
+// manifestHead is the manifest but for the objects and the sums over them.
+func (r *run) manifestHead() (*manifest.Manifest, error) {
 	config, err := r.plan.Spec.record()
 	if err != nil {
 		return nil, err
 	}
-	m := &manifest.Manifest{
-		Tool: "batchmill " + Version, JobID: r.state.job.ID,
-		Started: r.state.job.Started, Finished: time.Now().UTC(),
-		Config: config, Identity: json.RawMessage(`"` + r.plan.digest() + `"`),
+	digest, err := r.plan.digest()
+	if err != nil {
+		return nil, err
 	}
-	for _, o := range r.results.objects {
-		if o.OnBad == r.plan.Spec.OnBad {
-			o.OnBad = "" // only another policy than the job's is worth a word
-		}
-		if o.Status != "" { // else --limit ended before it
-			m.Objects = append(m.Objects, o)
-		}
+	m := &manifest.Manifest{
+		Version: manifest.Version, Tool: "batchmill " + Version, JobID: r.state.job.ID,
+		Started: r.state.job.Started, Finished: time.Now().UTC(),
+		Config: config, Identity: json.RawMessage(`"` + digest + `"`),
 	}
 	m.Totals.Resumed = r.progress.resumed.Load()
 	m.Totals.Seconds = r.progress.elapsed().Seconds()
@@ -114,17 +172,28 @@ func (r *run) manifest() (*manifest.Manifest, error) {
 		m.Hosts = append(m.Hosts, manifest.Host{URL: h.Name, Requests: h.Requests, Records: h.Records,
 			P50: milliseconds(h.P50), P99: milliseconds(h.P99), Retries: h.Retries, Ejections: h.Ejections})
 	}
-	m.Sum()
-	for _, err := range r.results.errs {
-		var f *Failure
-		if errors.As(err, &f) && f.Class == Internal {
-			return nil, err
+	return m, nil
+}
+
+// ends yields what became of the job's objects; those behind a --limit are not among them.
+func (r *run) ends() iter.Seq2[*manifest.Object, error] {
+	return func(yield func(*manifest.Object, error) bool) {
+		f := r.state.fates
+		for o, err := range r.plan.all() {
+			var e *manifest.Object
+			if err == nil {
+				if !f.final[o.index] {
+					continue
+				}
+				if e, err = f.of(o); err == nil && e.OnBad == r.plan.Spec.OnBad {
+					e.OnBad = "" // only another policy than the job's is worth a word
+				}
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
 		}
 	}
-	if err := m.Check(); err != nil {
-		return nil, &Failure{Class: Internal, Err: err, Hint: "this is a fault of batchmill; please report it"}
-	}
-	return m, nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -161,20 +230,32 @@ func (s *Spec) record() (json.RawMessage, error) {
 	return json.Marshal(out)
 }
 
-// alreadyDone returns the manifest of an earlier run that settled every object
+// errDiffers ends the reading of a manifest that the log does not agree with.
+var errDiffers = errors.New("the log says otherwise")
+
+// alreadyDone returns the result of an earlier run that settled every object
 // for good.
-func (st *state) alreadyDone(ctx context.Context) (*manifest.Manifest, error) {
-	m, err := readManifest(ctx, st.plan.Output)
+func (st *state) alreadyDone(ctx context.Context) (*Result, error) {
+	if st.plan.Spec.Overwrite || st.plan.Spec.Restart {
+		return nil, nil
+	}
+	r, i := &Result{AlreadyDone: true}, 0
+	m, err := readManifest(ctx, st.plan.Output, func(o *manifest.Object) error {
+		r.add(o)
+		i++
+		return st.agrees(i-1, o)
+	})
+	if errors.Is(err, errDiffers) {
+		return nil, nil
+	}
 	if m == nil || err != nil {
 		return nil, err
 	}
-	if !st.plan.made(m) || st.plan.Spec.Overwrite || st.plan.Spec.Restart {
-		return nil, nil
+	if made, err := st.plan.made(m); !made || err != nil {
+		return nil, err
 	}
-	if !st.tells(m) {
-		return nil, nil
-	}
-	if allPublished(m) {
+	r.Manifest = m
+	if r.allPublished() {
 		if _, err := st.plan.Output.Stat(ctx, successName); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				err = nil // it died between the manifest and the mark
@@ -182,27 +263,29 @@ func (st *state) alreadyDone(ctx context.Context) (*manifest.Manifest, error) {
 			return nil, err
 		}
 		if m.Totals.Rejected == 0 {
-			return m, st.remove(ctx)
+			return r, st.remove(ctx)
 		}
 	}
-	return m, nil
+	return r, nil
 }
 
-// tells tells whether m is what the log says: a run that died after it had
-// published something leaves the manifest of the run before.
-func (st *state) tells(m *manifest.Manifest) bool {
-	if len(st.settled) < len(m.Objects) {
-		return false
+// agrees tells, by errDiffers, whether what a manifest says of its object i is
+// not what the log says: a run that died after it had published something
+// leaves the manifest of the run before.
+func (st *state) agrees(i int, now *manifest.Object) error {
+	if i >= st.plan.count() || !st.fates.has(i, settledMark) {
+		return errDiffers
 	}
-	for i := range m.Objects {
-		was, ok := st.settled[i]
-		now := &m.Objects[i]
-		if !ok || now.Status != was.Status || now.Counts != was.Counts || (now.Output == nil) != (was.Output == nil) ||
-			now.Output != nil && *now.Output != *was.Output {
-			return false
-		}
+	_, was, err := st.fate(i)
+	switch {
+	case err != nil:
+		return err
+	case now.Status != was.Status || now.Counts != was.Counts || (now.Output == nil) != (was.Output == nil):
+		return errDiffers
+	case now.Output != nil && (now.Output.Size != was.Output.Size || now.Output.SHA256 != was.Output.SHA256):
+		return errDiffers
 	}
-	return true
+	return nil
 }
 
 // remove takes away the working state of a job that needs it no more.

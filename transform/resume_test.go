@@ -108,7 +108,7 @@ func TestNothingToAskNeedsNoHost(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
-			if !allPublished(res.Manifest) {
+			if !res.allPublished() {
 				t.Errorf("%s: %+v", c.name, res.Manifest.Objects)
 			}
 		})

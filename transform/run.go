@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/batchmill/batchmill/formats"
-	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/store"
 	"github.com/batchmill/batchmill/workers"
 )
@@ -72,7 +71,7 @@ func Run(ctx context.Context, p *Plan, hosts []workers.Host, progress *Progress)
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
 	if done != nil {
-		return &Result{Manifest: done, AlreadyDone: true}, nil
+		return done, nil
 	}
 	r := newRun(p, st, hosts, progress)
 	if err := r.stages(ctx); err != nil {
@@ -87,9 +86,9 @@ func Run(ctx context.Context, p *Plan, hosts []workers.Host, progress *Progress)
 const takeovers = 5
 
 // beginState opens the output's state and begins to log, unless all is done: then
-// the manifest is returned. A run that took the log over from one at work reads
+// the result is returned. A run that took the log over from one at work reads
 // what that has logged in between.
-func beginState(ctx context.Context, p *Plan) (*state, *manifest.Manifest, error) {
+func beginState(ctx context.Context, p *Plan) (*state, *Result, error) {
 	for try := 1; ; try++ {
 		st, err := openState(ctx, p)
 		if err != nil {
@@ -126,7 +125,7 @@ func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
 		r.layout.settle(*st.layout)
 	}
 	r.ahead = newAhead(p)
-	r.results.objects = make([]manifest.Object, len(p.objects))
+	r.results.fates = st.fates
 	progress.begin(r)
 	return r
 }
@@ -258,28 +257,20 @@ func onceDone(tokens <-chan struct{}) func() {
 // conclude writes the manifest, and only after it, when every object is
 // published, the mark that schedulers wait for.
 func (r *run) conclude(ctx context.Context) (*Result, error) {
-	m, err := r.manifest()
-	if err != nil {
-		return nil, err
-	}
 	if err := r.state.log.seal(); err != nil { // a run that was superseded concludes nothing
 		return nil, err
 	}
-	text, err := m.Encode()
+	result, err := r.writeManifest(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeWhole(ctx, r.plan.Output, manifestName, text); err != nil {
-		return nil, err
-	}
-	result := &Result{Manifest: m, Latency: r.pool.Latency(), Slowest: r.clock.slowest(), Storage: r.results.storage()}
-	if !allPublished(m) {
+	if !result.allPublished() {
 		return result, r.state.keeper.Remove(ctx, successName)
 	}
 	if err := writeWhole(ctx, r.plan.Output, successName, nil); err != nil {
 		return nil, err
 	}
-	if m.Totals.Rejected > 0 {
+	if result.Manifest.Totals.Rejected > 0 {
 		return result, nil
 	}
 	return result, r.state.remove(ctx)
@@ -295,13 +286,4 @@ func writeWhole(ctx context.Context, s store.Store, name string, text []byte) er
 		return err
 	}
 	return o.Commit(ctx)
-}
-
-func allPublished(m *manifest.Manifest) bool {
-	for i := range m.Objects {
-		if m.Objects[i].Status != manifest.Published {
-			return false
-		}
-	}
-	return true
 }

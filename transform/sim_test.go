@@ -148,7 +148,9 @@ func (w *world) run(ctx context.Context, out store.Store) (*Result, *run, error)
 		hosts = append(hosts, h)
 	}
 	progress := new(Progress)
+	defer plan.Close()
 	res, err := Run(ctx, plan, hosts, progress)
+	res, err = whole(w.output, res, err)
 	return res, progress.run.Load(), err
 }
 

@@ -186,9 +186,8 @@ func (s *sink) settle(ctx context.Context) error {
 	}
 	entry := s.entry()
 	if entry.Status == manifest.Failed {
-		s.run.results.put(s.object, entry)
 		s.run.results.fail(s.err)
-		return nil
+		return s.run.results.put(s.object, &entry)
 	}
 	st := s.run.state
 	if err := st.note(entryIntent, settled{s.object.index, entry}); err != nil {
@@ -203,8 +202,7 @@ func (s *sink) settle(ctx context.Context) error {
 	if err := st.note(entrySettled, settled{s.object.index, entry}); err != nil {
 		return err
 	}
-	s.run.results.put(s.object, entry)
-	return nil
+	return s.run.results.put(s.object, &entry)
 }
 
 // conserved is promise 1: every record that was read is answered or rejected,
@@ -269,7 +267,7 @@ func (s *sink) alreadyMade(ctx context.Context) error {
 func (s *sink) entry() manifest.Object {
 	o, out := s.object, s.run.plan.Output
 	e := manifest.Object{
-		Input:  manifest.Input{URI: o.uri(), Size: o.info.Size, ETag: o.info.ETag, MTime: o.info.ModTime.UTC()},
+		Input:  o.input(),
 		Status: manifest.Published, Counts: s.counts, OnBad: s.run.plan.Spec.OnBad, Requests: s.requests, Retries: s.retries,
 	}
 	switch {

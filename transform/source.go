@@ -73,7 +73,9 @@ func (s *stored) note(err error) error {
 		return err
 	}
 	var known *store.Error
-	if !errors.As(err, &known) {
+	if errors.Is(err, store.ErrChanged) {
+		err = &ChangedError{URI: s.uri}
+	} else if !errors.As(err, &known) {
 		err = &store.Error{Op: "read", URI: s.uri, Err: err}
 	}
 	s.failed = err

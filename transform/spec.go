@@ -16,46 +16,49 @@ import (
 // Spec is a job as its user writes it: by flags, or in a job file whose keys
 // are the flags' names. The zero value of a field means its default.
 type Spec struct {
-	Input        []string    `yaml:"input,omitempty" json:"input"`
-	Output       string      `yaml:"output,omitempty" json:"output"`
-	Hosts        []string    `yaml:"host,omitempty" json:"host"`
-	InputFormat  string      `yaml:"input-format,omitempty" json:"input-format,omitempty"`
-	OutputFormat string      `yaml:"output-format,omitempty" json:"output-format,omitempty"`
-	ColumnType   []string    `yaml:"column-type,omitempty" json:"column-type,omitempty"`
-	ContentType  string      `yaml:"content-type,omitempty" json:"content-type,omitempty"`
-	Accept       string      `yaml:"accept,omitempty" json:"accept,omitempty"`
-	PayloadWrap  string      `yaml:"payload-wrap,omitempty" json:"payload-wrap,omitempty"`
-	Compression  string      `yaml:"compression,omitempty" json:"compression,omitempty"`
-	RowGroup     int         `yaml:"row-group-records,omitempty" json:"row-group-records,omitempty"`
-	Header       string      `yaml:"header,omitempty" json:"header,omitempty"`
-	SendHeader   bool        `yaml:"send-header,omitempty" json:"send-header,omitempty"`
-	Delimiter    string      `yaml:"delimiter,omitempty" json:"delimiter,omitempty"`
-	Quote        string      `yaml:"quote,omitempty" json:"quote,omitempty"`
-	Ragged       bool        `yaml:"ragged,omitempty" json:"ragged,omitempty"`
-	Join         string      `yaml:"join,omitempty" json:"join,omitempty"`
-	Answers      string      `yaml:"answers,omitempty" json:"answers,omitempty"`
-	AnswerName   string      `yaml:"answer-name,omitempty" json:"answer-name,omitempty"`
-	AnswerType   []string    `yaml:"answer-type,omitempty" json:"answer-type,omitempty"`
-	AnswerPath   string      `yaml:"answer-path,omitempty" json:"answer-path,omitempty"`
-	InputFilter  string      `yaml:"input-filter,omitempty" json:"input-filter,omitempty"`
-	OutputFilter string      `yaml:"output-filter,omitempty" json:"output-filter,omitempty"`
-	BatchRecords int         `yaml:"batch-records,omitempty" json:"batch-records,omitempty"`
-	BatchBytes   Bytes       `yaml:"batch-bytes,omitempty" json:"batch-bytes,omitempty"`
-	Concurrency  Concurrency `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
-	Timeout      Duration    `yaml:"timeout,omitempty" json:"timeout,omitempty"`
-	Attempts     int         `yaml:"attempts,omitempty" json:"attempts,omitempty"`
-	HostWait     Duration    `yaml:"host-wait,omitempty" json:"host-wait,omitempty"`
-	ReadyTimeout Duration    `yaml:"ready-timeout,omitempty" json:"ready-timeout,omitempty"`
-	Grace        Duration    `yaml:"grace,omitempty" json:"grace,omitempty"`
-	HostHeader   []string    `yaml:"host-header,omitempty" json:"host-header,omitempty"`
-	OnBad        string      `yaml:"on-bad,omitempty" json:"on-bad,omitempty"`
-	MaxRejects   *Allowance  `yaml:"max-rejects,omitempty" json:"max-rejects,omitempty"`
-	Limit        int64       `yaml:"limit,omitempty" json:"limit,omitempty"`
-	Memory       Bytes       `yaml:"memory,omitempty" json:"memory,omitempty"`
-	MaxRecord    Bytes       `yaml:"max-record,omitempty" json:"max-record,omitempty"`
-	MaxResponse  Bytes       `yaml:"max-response,omitempty" json:"max-response,omitempty"`
-	Restart      bool        `yaml:"restart,omitempty" json:"restart,omitempty"`
-	Overwrite    bool        `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
+	Input         []string    `yaml:"input,omitempty" json:"input"`
+	InputManifest string      `yaml:"input-manifest,omitempty" json:"input-manifest,omitempty"`
+	Output        string      `yaml:"output,omitempty" json:"output"`
+	Hosts         []string    `yaml:"host,omitempty" json:"host"`
+	InputFormat   string      `yaml:"input-format,omitempty" json:"input-format,omitempty"`
+	OutputFormat  string      `yaml:"output-format,omitempty" json:"output-format,omitempty"`
+	ColumnType    []string    `yaml:"column-type,omitempty" json:"column-type,omitempty"`
+	ContentType   string      `yaml:"content-type,omitempty" json:"content-type,omitempty"`
+	Accept        string      `yaml:"accept,omitempty" json:"accept,omitempty"`
+	PayloadWrap   string      `yaml:"payload-wrap,omitempty" json:"payload-wrap,omitempty"`
+	Compression   string      `yaml:"compression,omitempty" json:"compression,omitempty"`
+	RowGroup      int         `yaml:"row-group-records,omitempty" json:"row-group-records,omitempty"`
+	Header        string      `yaml:"header,omitempty" json:"header,omitempty"`
+	SendHeader    bool        `yaml:"send-header,omitempty" json:"send-header,omitempty"`
+	Delimiter     string      `yaml:"delimiter,omitempty" json:"delimiter,omitempty"`
+	Quote         string      `yaml:"quote,omitempty" json:"quote,omitempty"`
+	Ragged        bool        `yaml:"ragged,omitempty" json:"ragged,omitempty"`
+	Join          string      `yaml:"join,omitempty" json:"join,omitempty"`
+	Answers       string      `yaml:"answers,omitempty" json:"answers,omitempty"`
+	AnswerName    string      `yaml:"answer-name,omitempty" json:"answer-name,omitempty"`
+	AnswerType    []string    `yaml:"answer-type,omitempty" json:"answer-type,omitempty"`
+	AnswerPath    string      `yaml:"answer-path,omitempty" json:"answer-path,omitempty"`
+	InputFilter   string      `yaml:"input-filter,omitempty" json:"input-filter,omitempty"`
+	OutputFilter  string      `yaml:"output-filter,omitempty" json:"output-filter,omitempty"`
+	BatchRecords  int         `yaml:"batch-records,omitempty" json:"batch-records,omitempty"`
+	BatchBytes    Bytes       `yaml:"batch-bytes,omitempty" json:"batch-bytes,omitempty"`
+	Concurrency   Concurrency `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
+	Timeout       Duration    `yaml:"timeout,omitempty" json:"timeout,omitempty"`
+	Attempts      int         `yaml:"attempts,omitempty" json:"attempts,omitempty"`
+	HostWait      Duration    `yaml:"host-wait,omitempty" json:"host-wait,omitempty"`
+	ReadyTimeout  Duration    `yaml:"ready-timeout,omitempty" json:"ready-timeout,omitempty"`
+	Grace         Duration    `yaml:"grace,omitempty" json:"grace,omitempty"`
+	HostHeader    []string    `yaml:"host-header,omitempty" json:"host-header,omitempty"`
+	OnBad         string      `yaml:"on-bad,omitempty" json:"on-bad,omitempty"`
+	MaxRejects    *Allowance  `yaml:"max-rejects,omitempty" json:"max-rejects,omitempty"`
+	Limit         int64       `yaml:"limit,omitempty" json:"limit,omitempty"`
+	S3Endpoint    string      `yaml:"s3-endpoint,omitempty" json:"s3-endpoint,omitempty"`
+	S3PathStyle   string      `yaml:"s3-path-style,omitempty" json:"s3-path-style,omitempty"`
+	Memory        Bytes       `yaml:"memory,omitempty" json:"memory,omitempty"`
+	MaxRecord     Bytes       `yaml:"max-record,omitempty" json:"max-record,omitempty"`
+	MaxResponse   Bytes       `yaml:"max-response,omitempty" json:"max-response,omitempty"`
+	Restart       bool        `yaml:"restart,omitempty" json:"restart,omitempty"`
+	Overwrite     bool        `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
 }
 
 // Duration is a time.Duration that reads "90s" or "10m" from text.
@@ -135,6 +138,7 @@ func (s *Spec) fillDefaults() {
 	orElse(&s.ReadyTimeout, Duration(10*time.Minute))
 	orElse(&s.Grace, Duration(DefaultGrace))
 	orElse(&s.Attempts, DefaultAttempts)
+	orElse(&s.S3PathStyle, "auto")
 	orElse(&s.AnswerName, DefaultAnswerName)
 	orElse(&s.Memory, DefaultMemory)
 	orElse(&s.MaxRecord, DefaultMaxRecord) // never by the memory: it is a part of the job's identity
@@ -155,11 +159,14 @@ func orElse[T comparable](field *T, value T) {
 }
 
 func (s *Spec) checkPlaces() error {
-	if len(s.Input) == 0 {
-		return usage("", "no input; name a file, a directory or a glob with --input")
+	if len(s.Input) == 0 && s.InputManifest == "" {
+		return usage("", "no input; name a file, a directory, a glob or s3://bucket/prefix with --input")
 	}
 	if s.Output == "" {
-		return usage("", "no output; name a directory with --output")
+		return usage("", "no output; name a directory or s3://bucket/prefix with --output")
+	}
+	if err := s.checkS3(); err != nil {
+		return err
 	}
 	for _, h := range s.Hosts {
 		u, err := url.Parse(h)
@@ -171,6 +178,29 @@ func (s *Spec) checkPlaces() error {
 		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 			return usage("", "--host %q is not a URL; write for example http://127.0.0.1:8080", h)
 		}
+	}
+	return nil
+}
+
+// checkS3 checks how S3 is to be reached. It keeps out of manifests and messages
+// what must not stand there.
+func (s *Spec) checkS3() error {
+	const example = "write for example https://minio.example or http://127.0.0.1:9000"
+	if style := s.S3PathStyle; style != "" && style != "auto" && style != "yes" && style != "no" {
+		return usage("", "--s3-path-style %q is not known; use auto, yes, no", style)
+	}
+	if s.S3Endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(s.S3Endpoint)
+	switch {
+	case err != nil:
+		return usage(example, "--s3-endpoint is not a URL") // err would repeat a secret
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return usage("give credentials as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or by AWS_PROFILE",
+			"--s3-endpoint: a user, a query or a fragment has no meaning there")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return usage(example, "--s3-endpoint %q is not a URL of http or https", s.S3Endpoint)
 	}
 	return nil
 }

@@ -52,11 +52,7 @@ type state struct {
 	unlock func() error
 
 	job     jobEntry
-	settled map[int]manifest.Object // objects that need no further work
-	intents map[int]manifest.Object // objects whose outputs may have their names
-	ours    map[int]bool            // objects whose outputs may be replaced: they are an earlier run's
-	retry   map[int]bool            // objects whose hosts' rejects are asked about again
-	ends    map[int]int64           // how many records objects have that were read to their end before
+	fates   *fates // what became of the objects
 	known   *replay
 	layout  *formats.Layout // of answers, as logged; nil when not settled
 	objects int             // object entries seen
@@ -72,7 +68,7 @@ func openState(ctx context.Context, p *Plan) (_ *state, err error) {
 	if !ok {
 		return nil, usage("choose another --output", "%s cannot keep a job's state", p.Output.URI(""))
 	}
-	st := &state{plan: p, keeper: keeper}
+	st := &state{plan: p, keeper: keeper, fates: newFates(p)}
 	st.forgetAll()
 	if st.unlock, err = lock(ctx, p.Output); err != nil {
 		if errors.Is(err, store.ErrLocked) {
@@ -126,7 +122,7 @@ func (st *state) readLog(ctx context.Context) (int64, error) {
 		st.forgetAll()
 		return 0, nil
 	}
-	if err == nil && st.objects < len(st.plan.objects) {
+	if err == nil && st.objects < st.plan.count() {
 		// It died before all inputs were noted, so nothing was asked.
 		st.forgetAll()
 		whole = 0
@@ -138,9 +134,9 @@ func (st *state) readLog(ctx context.Context) (int64, error) {
 // forgetAll is the state of an output without a log.
 func (st *state) forgetAll() {
 	st.job, st.objects, st.layout = jobEntry{}, 0, nil
-	st.settled, st.intents = map[int]manifest.Object{}, map[int]manifest.Object{}
-	st.ours, st.retry, st.ends = map[int]bool{}, map[int]bool{}, map[int]int64{}
-	st.known = &replay{keeper: st.keeper, uri: st.plan.Output.URI(logName), stretches: map[int][]stretch{}, retried: map[int]map[int64]*logged{}}
+	clear(st.fates.newest)
+	clear(st.fates.marks)
+	st.known = &replay{keeper: st.keeper, uri: st.plan.Output.URI(logName), retried: map[int]map[int64]*logged{}}
 }
 
 // replay takes one entry of the log.
@@ -175,7 +171,7 @@ func (st *state) replayAnswers(offset int64, kind byte, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if l.object < 0 || l.object >= len(st.plan.objects) {
+	if l.object < 0 || l.object >= st.plan.count() {
 		return fmt.Errorf("object %d is none of the job's", l.object)
 	}
 	if kind == entryRetried {
@@ -194,16 +190,20 @@ func (st *state) replaySettled(kind byte, body []byte) error {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return err
 	}
-	if s.Index < 0 || s.Index >= len(st.plan.objects) {
+	if s.Index < 0 || s.Index >= st.plan.count() {
 		return fmt.Errorf("object %d is none of the job's", s.Index)
 	}
+	if o := &s.Object; o.Status != manifest.Held && (o.Status != manifest.Published || o.Output == nil) {
+		return fmt.Errorf("object %d has the status %q, or no output", s.Index, o.Status)
+	}
+	if err := st.fates.put(s.Index, &s.Object); err != nil {
+		return err
+	}
 	if kind == entryIntent {
-		st.intents[s.Index] = s.Object
-		st.ends[s.Index] = s.Object.In
+		st.fates.set(s.Index, intentMark)
 		return nil
 	}
-	delete(st.intents, s.Index)
-	st.settled[s.Index] = s.Object
+	st.fates.settle(s.Index, s.Object.Status)
 	return nil
 }
 
@@ -258,16 +258,17 @@ func (st *state) tidy(ctx context.Context) error {
 
 // redo forgets what is settled; outputs that were published may be replaced.
 func (st *state) redo() {
-	for i, o := range st.settled {
-		st.ours[i] = st.ours[i] || o.Status == manifest.Published
+	for i := range st.fates.marks {
+		if st.fates.has(i, intentMark) {
+			st.fates.set(i, oursMark)
+		}
+		st.fates.reopen(i)
 	}
-	for i := range st.intents {
-		st.ours[i] = true
-	}
-	clear(st.settled)
-	clear(st.intents)
 }
 
+// bind writes what binds the log to the job. There may be millions of objects,
+// so it does not wait for the end to make them durable: a log that holds
+// only some of them counts as empty.
 func (st *state) bind() error {
 	if st.job.ID == "" {
 		st.job.ID, st.job.Started = rand.Text(), time.Now().UTC()
@@ -276,19 +277,55 @@ func (st *state) bind() error {
 	if err := st.note(entryJob, st.job); err != nil {
 		return err
 	}
-	for i := range st.plan.objects {
-		if err := st.note(entryObject, st.plan.objects[i].entry()); err != nil {
+	for o, err := range st.plan.all() {
+		if err != nil {
+			return err
+		}
+		if err := st.bound(entryObject, o.entry()); err != nil {
 			return err
 		}
 	}
-	for i := range st.plan.objects {
-		if o, ok := st.settled[i]; ok {
-			if err := st.note(entrySettled, settled{i, o}); err != nil {
-				return err
-			}
+	for i := range st.plan.count() {
+		if !st.fates.has(i, settledMark) {
+			continue
+		}
+		_, was, err := st.fate(i)
+		if err != nil {
+			return err
+		}
+		if err := st.bound(entrySettled, settled{i, *was}); err != nil {
+			return err
 		}
 	}
 	return st.log.commit()
+}
+
+// nearPiece is how many bytes of bind's entries wait for a commit, where one is cheap.
+const nearPiece = 1 << 20
+
+// bound notes an entry, and commits when many wait for it.
+func (st *state) bound(kind byte, v any) error {
+	if err := st.note(kind, v); err != nil {
+		return err
+	}
+	piece := nearPiece
+	if _, distant := st.plan.Output.(store.Distant); distant {
+		piece = groupWorth
+	}
+	if st.log.waiting() < piece {
+		return nil
+	}
+	return st.log.commit()
+}
+
+// fate is object i, and what became of it: nil where nothing is known.
+func (st *state) fate(i int) (*object, *manifest.Object, error) {
+	o, err := st.plan.object(i)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := st.fates.of(o)
+	return o, m, err
 }
 
 // note appends an entry of JSON.
@@ -302,7 +339,7 @@ func (st *state) note(kind byte, v any) error {
 
 // mode is how the outputs of object i get their names.
 func (st *state) mode(i int) store.Mode {
-	if st.plan.Spec.Overwrite || st.ours[i] {
+	if st.plan.Spec.Overwrite || st.fates.has(i, oursMark) {
 		return store.Replace
 	}
 	return store.New
@@ -311,6 +348,7 @@ func (st *state) mode(i int) store.Mode {
 func (st *state) close() error {
 	var errs []error
 	st.known.close()
+	errs = append(errs, st.fates.close())
 	if st.log != nil {
 		errs = append(errs, st.log.close())
 		st.log = nil

@@ -74,7 +74,11 @@ func ReadStatus(ctx context.Context, out store.Store) (*Status, error) {
 	if !known {
 		running = t.growing()
 	}
-	m, err := readManifest(ctx, out)
+	var ends manifest.Ends
+	m, err := readManifest(ctx, out, func(o *manifest.Object) error {
+		ends.Add(o.Status)
+		return nil
+	})
 	if err != nil {
 		return nil, &Failure{Class: BadInput, Err: err, Hint: "restore the manifest, or redo everything with --restart --overwrite"}
 	}
@@ -82,9 +86,9 @@ func ReadStatus(ctx context.Context, out store.Store) (*Status, error) {
 	if s.Success, err = exists(ctx, out, successName); err != nil {
 		return nil, err
 	}
-	final := m != nil && t.endsWith(m)
-	s.count(t, m, final)
-	s.judge(t, m, final, running)
+	final := m != nil && t.endsWith(m, ends)
+	s.count(t, m, ends, final)
+	s.judge(t, m, final && (s.Success || ends.Published < ends.All()), running)
 	s.Next = s.next(t)
 	return s, nil
 }
@@ -109,30 +113,21 @@ func exists(ctx context.Context, s store.Store, name string) (bool, error) {
 
 // count fills in the numbers: the log's, and where the manifest is the last
 // word (final) its own.
-func (s *Status) count(t *tally, m *manifest.Manifest, final bool) {
-	for i := range t.objects {
-		s.add(&t.objects[i])
+func (s *Status) count(t *tally, m *manifest.Manifest, ends manifest.Ends, final bool) {
+	for o := range t.objects.all() {
+		s.add(o)
 	}
-	s.Objects.Total = int64(len(t.objects))
+	s.Objects.Total = int64(t.objects.count)
 	switch {
 	case m == nil || !final && t.job.ID != m.JobID:
 		return
 	case final:
-		s.Objects = ObjectCounts{Total: int64(len(m.Objects))}
+		s.Objects = ObjectCounts{Total: ends.All(), Published: ends.Published, Held: ends.Held}
 		s.Answered, s.Rejected = m.Totals.Answered, m.Totals.Rejected
 		s.JobID, s.Started = m.JobID, m.Started
 	}
 	c := &s.Objects
-	for i := range m.Objects {
-		switch status := m.Objects[i].Status; {
-		case status == manifest.Failed:
-			c.Failed++
-		case final && status == manifest.Published:
-			c.Published++
-		case final && status == manifest.Held:
-			c.Held++
-		}
-	}
+	c.Failed = ends.Failed
 	// The log does not tell a failed object from one that is begun or untouched.
 	left := max(0, c.Total-c.Published-c.Held-c.Failed)
 	c.Begun = min(c.Begun, left)
@@ -144,24 +139,25 @@ func (s *Status) add(o *objectTally) {
 	s.Rejected += o.rejected
 	s.Retryable += max(0, o.retryable)
 	switch {
-	case o.status == manifest.Published:
-		s.Objects.Published++
-	case o.status == manifest.Held:
+	case o.settled && o.held:
 		s.Objects.Held++
+	case o.settled:
+		s.Objects.Published++
 	case o.answered+o.rejected > 0:
 		s.Objects.Begun++
 	default:
 		s.Objects.Untouched++
 	}
-	if o.status != "" && o.reopened {
+	if o.settled && o.reopened {
 		s.Objects.Rebuilt++
 	}
 }
 
-// judge finds the state, once the numbers are known.
-func (s *Status) judge(t *tally, m *manifest.Manifest, final, running bool) {
+// judge finds the state, once the numbers are known. Whole is a manifest that
+// is the last word, with the mark that belongs to it.
+func (s *Status) judge(t *tally, m *manifest.Manifest, whole, running bool) {
 	switch {
-	case final && (s.Success || !allPublished(m)) && (!running || t.job.ID == ""):
+	case whole && (!running || t.job.ID == ""):
 		s.State, s.Finished = JobFinished, m.Finished
 	case running:
 		s.State = JobRunning

@@ -1,112 +1,129 @@
 package transform
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3"
 )
 
-// A Source is one --input: a store, and what of it belongs to the job.
-type Source struct {
-	Store store.Store
-	// Prefix is the folder whose objects belong to the job; "" for all. An
-	// object's path below the input begins behind it.
-	Prefix string
-	// Names, when not nil, are the only objects that belong to the job.
-	Names []string
-}
-
-// OpenInputs opens what --input names. This and OpenOutput are the switch
-// that names the stores.
-func OpenInputs(ctx context.Context, s *Spec) ([]Source, error) {
-	var sources []Source
-	for _, in := range s.Input {
-		if err := refuseRemote("--input", in); err != nil {
-			return nil, err
-		}
-		src, err := openInput(in)
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, src)
+// onS3 is the switch that names the stores: disk and S3. A place of another
+// kind is an error.
+func onS3(flag, place string) (bool, error) {
+	scheme, _, remote := strings.Cut(place, "://")
+	if remote && scheme != "s3" {
+		return false, usage("name a path on disk, or s3://bucket/prefix", "%s: nothing can be reached by %s://", flag, scheme)
 	}
-	return sources, nil
+	return remote, nil
 }
 
-func openInput(in string) (Source, error) {
-	info, err := os.Stat(in)
-	switch {
-	case err == nil && info.IsDir():
-		return openFolder(in, nil)
-	case err == nil:
-		return openFolder(filepath.Dir(in), []string{filepath.Base(in)})
-	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(in, "*?["):
-		return openGlob(in)
-	}
-	return Source{}, usage("check the path", "--input: %w", err)
-}
-
-func openFolder(dir string, names []string) (Source, error) {
-	disk, err := store.OpenDisk(dir, false)
+// parseS3 reads an address on S3.
+func parseS3(flag, uri string) (s3.Location, error) {
+	at, err := s3.Parse(uri)
 	if err != nil {
-		return Source{}, usage("check the path", "--input: %w", err)
+		return at, usage("write s3://bucket or s3://bucket/prefix", "%s %w", flag, err)
 	}
-	return Source{Store: disk, Names: names}, nil
+	return at, nil
 }
 
-// openGlob opens the folder above the pattern's first wildcard, and names the
-// files that match; a folder that matches stands for the files in it.
-func openGlob(pattern string) (Source, error) {
-	root := pattern[:strings.IndexAny(pattern, "*?[")]
-	root = filepath.Dir(root + "x")
-	matches, err := filepath.Glob(pattern)
-	if err != nil || len(matches) == 0 {
-		return Source{}, usage("check the pattern; quote it, so that the shell leaves it alone", "--input %q matches nothing", pattern)
-	}
-	src, err := openFolder(root, []string{})
-	if err != nil {
-		return src, err
-	}
-	for _, m := range matches {
-		rel, err := filepath.Rel(root, m)
-		if err != nil {
-			return src, usage("check the path", "--input: %w", err)
-		}
-		if !skipped(filepath.ToSlash(rel)) {
-			src.Names = append(src.Names, filepath.ToSlash(rel))
-		}
-	}
-	slices.Sort(src.Names)
-	return src, nil
+// s3Options are those of a store that shares its memory with share-1 others of
+// its kind: those that are read have a quarter of --memory, those that are written too.
+func (s *Spec) s3Options(share int) s3.Options {
+	return s3.Options{Endpoint: s.S3Endpoint, PathStyle: s.S3PathStyle, Memory: int64(cmp.Or(s.Memory, DefaultMemory)) / 4 / int64(max(1, share))}
 }
 
-// OpenOutput opens the output directory, and makes it where it is missing.
+// unreachable sorts what a store on S3 says before anything was sent to hosts or
+// written: what its user has to mend is wrong usage.
+func unreachable(flag string, err error) error {
+	var known *Failure
+	if err == nil || errors.As(err, &known) || s3.Temporary(err) {
+		return err
+	}
+	if flag != "" {
+		flag += ": "
+	}
+	return usage("", "%s%w", flag, err)
+}
+
+// OpenOutput opens the output, and makes a directory where it is missing.
 func OpenOutput(ctx context.Context, s *Spec) (store.Store, error) {
-	if err := refuseRemote("--output", s.Output); err != nil {
+	out, err := PeekOutput(ctx, s)
+	if err != nil {
 		return nil, err
 	}
-	if err := outsideInputs(s); err != nil {
-		return nil, err
+	return MakeOutput(s, out)
+}
+
+// MakeOutput gives the store to write to for one that PeekOutput has opened.
+// It makes the directory where it is missing; on S3 there is nothing to make.
+func MakeOutput(s *Spec, peeked store.Store) (store.Store, error) {
+	if remote, err := onS3("--output", s.Output); remote || err != nil {
+		return peeked, err
 	}
 	return store.OpenDisk(s.Output, true)
 }
 
-func refuseRemote(flag, uri string) error {
-	if scheme, _, ok := strings.Cut(uri, "://"); ok {
-		return usage("name a path on disk", "%s %s: this version cannot reach %s:// yet", flag, uri, scheme)
+// PeekOutput opens the output as it is, to plan a job or to look at one. It
+// writes nothing, and a directory that is missing looks like an empty one. On S3
+// it makes sure that there is a bucket which these credentials may list.
+func PeekOutput(ctx context.Context, s *Spec) (store.Store, error) {
+	if err := s.checkS3(); err != nil {
+		return nil, err
 	}
-	return nil
+	remote, err := onS3("--output", s.Output)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.outsideInputs(remote); err != nil {
+		return nil, err
+	}
+	if remote {
+		return peekBucket(ctx, s)
+	}
+	if _, err := os.Stat(s.Output); errors.Is(err, os.ErrNotExist) {
+		return unmade{store.NewMemory(), s.Output}, nil
+	}
+	return store.OpenDisk(s.Output, false)
+}
+
+func peekBucket(ctx context.Context, s *Spec) (store.Store, error) {
+	at, err := parseS3("--output", s.Output)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s3.Open(ctx, at, s.s3Options(1))
+	if err != nil {
+		return nil, unreachable("", err)
+	}
+	return out, unreachable("", out.Reach(ctx, ""))
+}
+
+// unmade is a directory that is not there yet.
+type unmade struct {
+	*store.Memory
+	dir string
+}
+
+func (u unmade) URI(name string) string { return filepath.Join(u.dir, filepath.FromSlash(name)) }
+
+// Unmade tells whether out, which PeekOutput has opened, is a directory that is not there.
+func Unmade(out store.Store) bool {
+	_, ok := out.(unmade)
+	return ok
 }
 
 // outsideInputs makes sure that no output can become an input of the next run.
-func outsideInputs(s *Spec) error {
+func (s *Spec) outsideInputs(remote bool) error {
+	if remote {
+		return s.outsideS3Inputs()
+	}
 	out := realPath(s.Output)
 	for _, in := range s.Input {
 		if info, err := os.Stat(in); err != nil || !info.IsDir() {
@@ -118,6 +135,32 @@ func outsideInputs(s *Spec) error {
 		}
 	}
 	return nil
+}
+
+// outsideS3Inputs refuses an input inside the output too: an object that is both
+// could not be told, since no two addresses on S3 can be compared by looking.
+func (s *Spec) outsideS3Inputs() error {
+	out, err := parseS3("--output", s.Output)
+	if err != nil {
+		return err
+	}
+	for _, in := range s.Input {
+		at, err := s3.Parse(in)
+		switch {
+		case err != nil || at.Bucket != out.Bucket: // on disk, or what OpenInputs refuses
+		case below(out.Key, at.Key):
+			return usage("choose a prefix beside it", "--output %s is inside --input %s", s.Output, in)
+		case below(at.Key, out.Key):
+			return usage("choose another prefix for the outputs", "--input %s is inside --output %s", in, s.Output)
+		}
+	}
+	return nil
+}
+
+// below tells whether a key is that of a folder, or of what is in it; "" is the bucket.
+func below(key, folder string) bool {
+	rest, ok := strings.CutPrefix(key, folder)
+	return ok && (folder == "" || rest == "" || rest[0] == '/')
 }
 
 // realPath is the absolute path with links resolved as far as it exists.
@@ -138,23 +181,48 @@ func realPath(p string) string {
 	}
 }
 
-// skipped tells whether a path below an input is none of the job's: our own
-// files and those of other tools begin with "_" or ".".
-func skipped(rel string) bool {
-	for _, element := range strings.Split(rel, "/") {
-		if strings.HasPrefix(element, "_") || strings.HasPrefix(element, ".") {
-			return true
-		}
+// RecordedOutput is the output as the job of a manifest named it; "" where the
+// manifest does not tell.
+func RecordedOutput(m *manifest.Manifest) string {
+	var config struct{ Output string }
+	if json.Unmarshal(m.Config, &config) != nil {
+		return ""
 	}
-	return false
+	return config.Output
 }
 
-// relative is the path of an object below its input.
-func (s *Source) relative(name string) string {
-	if s.Prefix == name {
-		return path.Base(name)
+// OutputName is the name in an output of the file that a manifest names by uri.
+// written is the output as the job's configuration has it; the output may have
+// been moved since, to another kind of store too. A manifest is input: false
+// means that uri is not below the output.
+func OutputName(written, uri string) (string, bool) {
+	if at, err := s3.Parse(written); err == nil {
+		at.Folder = at.Key != ""
+		folder := strings.TrimSuffix(at.String(), "/") + "/"
+		name, ok := strings.CutPrefix(uri, folder)
+		return name, ok && store.ValidName(name)
 	}
-	return strings.TrimPrefix(name, s.Prefix+"/")
+	rel, err := filepath.Rel(written, uri)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", false
+	}
+	name := filepath.ToSlash(rel)
+	return name, store.ValidName(name)
 }
 
-func joinURI(dir, name string) string { return filepath.Join(dir, filepath.FromSlash(name)) }
+// SameOutput tells whether two addresses name one output: two directories by
+// what they are, two on S3 by what they say.
+func SameOutput(a, b string) (bool, error) {
+	there, err := s3.Parse(a)
+	if err == nil {
+		other, err := s3.Parse(b)
+		there.Folder, other.Folder = false, false
+		return err == nil && there == other, nil
+	}
+	here, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(here, other), nil
+}

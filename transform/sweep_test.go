@@ -126,6 +126,7 @@ func (w *world) runAs(ctx context.Context, in, out store.Store, retry bool) (*Re
 	if err != nil {
 		return nil, err
 	}
+	defer plan.Close()
 	if retry {
 		plan.RetryRejects()
 	}
@@ -133,7 +134,8 @@ func (w *world) runAs(ctx context.Context, in, out store.Store, retry bool) (*Re
 	for _, h := range w.hosts {
 		hosts = append(hosts, h)
 	}
-	return Run(ctx, plan, hosts, new(Progress))
+	res, err := Run(ctx, plan, hosts, new(Progress))
+	return whole(w.output, res, err)
 }
 
 // undisturbed is what is visible after a run that nothing disturbed, but for

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"time"
 
 	"github.com/batchmill/batchmill/formats"
@@ -18,16 +19,45 @@ import (
 // tally is what the log says, in numbers.
 type tally struct {
 	job     jobEntry
-	objects []objectTally
+	objects tallies
 	grown   time.Time
 	closed  bool // it ends as a run leaves it that was not killed
 }
 
 // objectTally is what the log says about one object.
+// There may be millions: it takes 32 bytes.
 type objectTally struct {
-	status                        manifest.Status // empty while unsettled
 	answered, rejected, retryable int64
+	settled, held                 bool // held tells nothing of one that is not settled
 	reopened                      bool // a run was at work on it since it was settled
+}
+
+// tallies are those of all objects, in pieces, so that growing copies nothing.
+type tallies struct {
+	pieces [][]objectTally
+	count  int
+}
+
+const tallyPiece = 4096
+
+func (t *tallies) add() {
+	if t.count%tallyPiece == 0 {
+		t.pieces = append(t.pieces, make([]objectTally, tallyPiece))
+	}
+	t.count++
+}
+
+func (t *tallies) at(i int) *objectTally { return &t.pieces[i/tallyPiece][i%tallyPiece] }
+
+// all yields the tally of each object.
+func (t *tallies) all() iter.Seq[*objectTally] {
+	return func(yield func(*objectTally) bool) {
+		for i := range t.count {
+			if !yield(t.at(i)) {
+				return
+			}
+		}
+	}
 }
 
 // recentGrowth is how young the last entry of a log is whose job may still be
@@ -40,26 +70,22 @@ func (t *tally) growing() bool {
 	return t.job.ID != "" && !t.closed && age > -recentGrowth && age < recentGrowth // the clock may be another machine's
 }
 
-// endsWith tells whether m is the last word on what the log says, or the only one.
-func (t *tally) endsWith(m *manifest.Manifest) bool {
+// endsWith tells whether m, with so many objects, is the last word on what the
+// log says, or the only one.
+func (t *tally) endsWith(m *manifest.Manifest, objects manifest.Ends) bool {
 	if t.job.ID == "" {
 		return true
 	}
-	settled, reopened, done := 0, 0, 0
-	for i := range t.objects {
-		if t.objects[i].status != "" {
+	settled, reopened := int64(0), int64(0)
+	for o := range t.objects.all() {
+		if o.settled {
 			settled++
-		}
-		if t.objects[i].status != "" && t.objects[i].reopened {
-			reopened++
-		}
-	}
-	for i := range m.Objects {
-		if m.Objects[i].Status != manifest.Failed {
-			done++
+			if o.reopened {
+				reopened++
+			}
 		}
 	}
-	return t.job.ID == m.JobID && reopened == 0 && settled >= done
+	return t.job.ID == m.JobID && reopened == 0 && settled >= objects.Published+objects.Held
 }
 
 // readTally reads the log as far as it went when it was opened: a running job
@@ -132,15 +158,15 @@ func (t *tally) take(kind byte, body []byte) error {
 		}
 		return nil
 	case entryObject:
-		t.objects = append(t.objects, objectTally{})
+		t.objects.add()
 		return nil
 	case entryAnswers, entryRetried:
 		return t.takeAnswers(kind, body)
 	case entryIntent, entrySettled:
 		return t.takeSettled(kind, body)
 	case entryRedo:
-		for i := range t.objects {
-			t.objects[i].reopened = true
+		for o := range t.objects.all() {
+			o.reopened = true
 		}
 		return nil
 	}
@@ -200,13 +226,14 @@ func (t *tally) takeSettled(kind byte, body []byte) error {
 	if o.reopened = kind == entryIntent; o.reopened {
 		return nil
 	}
-	o.status, o.answered, o.rejected = s.Object.Status, s.Object.Answered, s.Object.Rejected
+	o.settled, o.held = true, s.Object.Status == manifest.Held
+	o.answered, o.rejected = s.Object.Answered, s.Object.Rejected
 	return nil
 }
 
 func (t *tally) object(i int) (*objectTally, error) {
-	if i < 0 || i >= len(t.objects) {
+	if i < 0 || i >= t.objects.count {
 		return nil, fmt.Errorf("object %d is none of the job's", i)
 	}
-	return &t.objects[i], nil
+	return t.objects.at(i), nil
 }

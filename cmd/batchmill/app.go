@@ -84,7 +84,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.help(a.stdout, cmd) })
-	root.AddCommand(a.runCommand(), a.statusCommand(), a.retryCommand(), a.verifyCommand(), a.hostCommand(), a.demoCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.statusCommand(), a.retryCommand(), a.verifyCommand(), a.cleanCommand(), a.hostCommand(), a.demoCommand(), a.versionCommand())
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false
 		cmd.DisableFlagsInUseLine = true
@@ -92,9 +92,10 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-const rootHelp = `batchmill streams CSV and JSON Lines from disk, cuts them into batches, sends
-them to inference hosts over HTTP, and puts the answers back beside the records
-they belong to, in order, with a manifest that proves that nothing was lost.`
+const rootHelp = `batchmill streams CSV, JSON Lines and Parquet from disk or S3, cuts them into
+batches, sends them to inference hosts over HTTP, and puts the answers back
+beside the records they belong to, in order, with a manifest that proves that
+nothing was lost.`
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{

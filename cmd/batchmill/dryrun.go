@@ -9,12 +9,8 @@ import (
 	"github.com/batchmill/batchmill/transform"
 )
 
-const (
-	// maxShownPayload is how much of the first payload a dry run shows, in bytes.
-	maxShownPayload = 2 << 10
-	// maxShownObjects is how many objects of the plan it names.
-	maxShownObjects = 20
-)
+// maxShownPayload is how much of the first payload a dry run shows, in bytes.
+const maxShownPayload = 2 << 10
 
 // dryRun shows on stdout what a run would do. It sends and writes nothing, and
 // makes no directory; headers are resolved, so that a missing secret is found.
@@ -36,6 +32,7 @@ func (a *app) dryRun(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	defer plan.Close()
 	p, err := plan.Preview(ctx)
 	if err != nil {
 		return err
@@ -50,7 +47,7 @@ func (a *app) dryRun(ctx context.Context, o *options) error {
 }
 
 func writePlan(w io.Writer, p *transform.Preview, hosts []string) {
-	fmt.Fprintf(w, "plan: %s, %s; nothing is sent or written\n", plural(int64(len(p.Objects)), "object"), size(float64(p.Bytes)))
+	fmt.Fprintf(w, "plan: %s, %s; nothing is sent or written\n", plural(int64(p.Objects), "object"), size(float64(p.Bytes)))
 	row(w, "formats", "%s in, %s out", p.InputFormat, p.OutputFormat)
 	row(w, "to the host", "%s, answers as %s", escape(p.ContentType), escape(p.Accept))
 	if len(p.Names) > 0 {
@@ -62,12 +59,11 @@ func writePlan(w io.Writer, p *transform.Preview, hosts []string) {
 	for _, h := range hosts {
 		row(w, "host", "%s", escape(h))
 	}
-	for i, o := range p.Objects {
-		if i == maxShownObjects {
-			row(w, "", "... and %s more", grouped(int64(len(p.Objects)-i)))
-			break
-		}
+	for _, o := range p.First {
 		row(w, "object", "%s (%s) -> %s", escape(o.URI), size(float64(o.Size)), escape(o.Output))
+	}
+	if more := p.Objects - len(p.First); more > 0 {
+		row(w, "", "... and %s more", grouped(int64(more)))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"syscall"
 
 	"github.com/batchmill/batchmill/transform"
-	"github.com/batchmill/batchmill/transform/manifest"
 )
 
 // The exit codes are a contract with scripts: none of them ever changes.
@@ -81,20 +80,11 @@ func endOf(r *transform.Result) error {
 		return &transform.Failure{Class: transform.Storage, Err: r.Storage,
 			Hint: "see to the disk, then run the same command again: only what failed is done anew"}
 	}
-	failed, published := 0, 0
-	for i := range r.Manifest.Objects {
-		switch r.Manifest.Objects[i].Status {
-		case manifest.Published:
-			published++
-		case manifest.Failed:
-			failed++
-		}
-	}
-	all := len(r.Manifest.Objects)
+	n := r.Objects
 	switch {
-	case failed > 0 && failed == all:
+	case n.Failed > 0 && n.Failed == n.All():
 		return &partly{exitInput}
-	case published < all || r.Manifest.Totals.Rejected > 0:
+	case n.Published < n.All() || r.Manifest.Totals.Rejected > 0:
 		return &partly{exitPartly}
 	}
 	return nil

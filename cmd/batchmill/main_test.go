@@ -23,6 +23,10 @@ type leakChecked struct{ m *testing.M }
 
 func (l leakChecked) Run() int {
 	code := l.m.Run()
+	if err := stopGateway(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -39,9 +43,12 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "refhost": refhost, "asked": asked, "plainhost": plainhost, "askedsofar": askedSoFar, "mark": mark,
+			"bucket": bucket, "s3put": s3put, "s3get": s3get, "s3begin": s3begin, "s3holds": s3holds, "write": write,
 		},
+		Condition: condition,
 		Setup: func(env *testscript.Env) error {
 			env.Values[hostKey{}] = new(scriptHost)
+			env.Values[bucketsKey{}] = buckets{}
 			return nil
 		},
 	})

@@ -23,6 +23,7 @@ func (o *options) flags() *pflag.FlagSet {
 	b := binder{set: pflag.NewFlagSet("run", pflag.ContinueOnError)}
 	b.set.SortFlags = false
 	o.bindPlaces(&b)
+	bindS3(&b, &o.spec)
 	o.bindFormats(&b)
 	o.bindJoin(&b)
 	o.bindRequests(&b)
@@ -84,10 +85,18 @@ func (b *binder) duration(p *transform.Duration, name, usage string) {
 func (o *options) bindPlaces(b *binder) {
 	s := &o.spec
 	b.title = "What to read, whom to ask, where to write"
-	b.list(&s.Input, "input", "PATH\ta file, a directory or a quoted glob; repeatable; names that begin with _ or . are skipped")
-	b.text(&s.Output, "output", "DIR\tdirectory for the outputs; never inside the input")
+	b.list(&s.Input, "input", "URI\ta file, a directory, a quoted glob, or s3://bucket/prefix; repeatable; names below it that begin with _ or . are skipped")
+	b.text(&s.InputManifest, "input-manifest", "URI\ta list of objects, on disk or S3: a JSON array of {\"prefix\": \"s3://bucket/prefix/\"} and of names behind that prefix")
+	b.text(&s.Output, "output", "URI\tdirectory or s3://bucket/prefix for the outputs; never inside the input")
 	b.list(&s.Hosts, "host", "URL\tURL of an inference host; repeatable; without a path it follows the container contract (ping, invocations), with a path it is POSTed to as it is")
 	b.list(&s.HostHeader, "host-header", "NAME=@FILE\tor NAME=$VARIABLE: a header for every request, read from a file or the environment; repeatable")
+}
+
+// bindS3 binds what reaches S3 where the AWS environment does not say it.
+func bindS3(b *binder, s *transform.Spec) {
+	b.title = "S3 (region, profile and credentials come from the AWS environment)"
+	b.text(&s.S3Endpoint, "s3-endpoint", "URL\tURL of a service other than Amazon's (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or the profile's)")
+	b.text(&s.S3PathStyle, "s3-path-style", "auto|yes|no\tis the bucket's name in the path of requests, or in the name of the host (default auto: in the path, except on Amazon's service)")
 }
 
 func (o *options) bindFormats(b *binder) {

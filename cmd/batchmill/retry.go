@@ -27,11 +27,12 @@ The job's settings are those in its manifest, whatever the defaults named below;
 flags may change what does not change the job. Hosts are the manifest's unless --host names others; they must
 be named where a host's URL has a query, which manifests do not keep. Headers
 are never taken from a manifest: give --host-header again. Relative inputs
-count from the directory of the first run, so run this one there too.`
+count from the directory of the first run, so run this one there too. How to
+reach S3 is recorded as well, and may be said anew.`
 
 // retryFlags are what may be said anew. The rest is the job's, and binds it.
 var retryFlags = []string{"host", "host-header", "on-bad", "max-rejects", "batch-records", "batch-bytes", "concurrency", "timeout",
-	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress"}
+	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress", "s3-endpoint", "s3-path-style"}
 
 func (a *app) retryCommand() *cobra.Command {
 	given := new(options)
@@ -42,7 +43,7 @@ func (a *app) retryCommand() *cobra.Command {
 		Example: "  batchmill retry-rejects out/ --host http://127.0.0.1:8080",
 		Args:    oneOutput,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := a.retryOptions(cmd.Context(), args[0], cmd.Flags())
+			o, err := a.retryOptions(cmd.Context(), outputAt(&given.spec, args[0]), cmd.Flags())
 			if o == nil || err != nil {
 				return err
 			}
@@ -60,31 +61,31 @@ func (a *app) retryCommand() *cobra.Command {
 
 // retryOptions are the job's, as its manifest keeps them, under the flags. They
 // are nil when there is nothing to retry, which it tells.
-func (a *app) retryOptions(ctx context.Context, dir string, flags *pflag.FlagSet) (*options, error) {
-	s, err := readStatus(ctx, dir)
+func (a *app) retryOptions(ctx context.Context, where *transform.Spec, flags *pflag.FlagSet) (*options, error) {
+	out, done, err := peek(ctx, where)
 	if err != nil {
 		return nil, err
 	}
-	if ok, err := a.retryable(dir, s); !ok || err != nil {
+	defer done()
+	s, err := transform.ReadStatus(ctx, out)
+	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, usageError("name the directory that --output named", "retry-rejects: %w", err)
+	if ok, err := a.retryable(where.Output, s); !ok || err != nil {
+		return nil, err
 	}
-	defer root.Close()
-	m, err := readManifest(root, dir)
+	m, _, err := readManifest(ctx, out, nil)
 	if err != nil {
 		return nil, err
 	}
 	o, err := recordedOptions(m, flags)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, manifestName), err)
+		return nil, fmt.Errorf("%s: %w", out.URI(manifestName), err)
 	}
-	if err := samePlace(dir, o.spec.Output); err != nil {
+	if err := samePlace(where.Output, o.spec.Output); err != nil {
 		return nil, err
 	}
-	return o, inputsThere(o.spec.Input)
+	return o, inputsThere(&o.spec)
 }
 
 // retryable tells whether there is something to retry. That there is nothing
@@ -157,35 +158,48 @@ func decodeConfig(config json.RawMessage, s *transform.Spec) error {
 	return dec.Decode(s)
 }
 
-// samePlace makes sure that dir is the output as the job named it: a manifest
-// whose outputs have two names for one directory could not be verified.
-func samePlace(dir, recorded string) error {
-	here, err := os.Stat(dir)
-	if err != nil {
-		return usageError("name the directory that --output named", "retry-rejects: %w", err)
-	}
-	there, err := os.Stat(recorded)
-	if err != nil || !os.SameFile(here, there) {
+// samePlace makes sure that output is where the job put it: a manifest whose
+// outputs have two names for one place could not be verified.
+func samePlace(output, recorded string) error {
+	same, err := transform.SameOutput(output, recorded)
+	switch {
+	case err != nil:
+		return usageError("name the output as --output did", "retry-rejects: %w", err)
+	case !same && (isS3(output) || isS3(recorded)):
+		return usageError("name the output as it was named there", "%s: its job was run with --output %s", output, recorded)
+	case !same:
 		return usageError("run this in the directory of the first run, with the output where it was",
-			"%s: its job was run with --output %s, which is not that directory from here", dir, recorded)
+			"%s: its job was run with --output %s, which is not that directory from here", output, recorded)
 	}
 	return nil
 }
 
-// inputsThere makes sure that the inputs are found from here.
-func inputsThere(inputs []string) error {
-	for _, in := range inputs {
-		if _, err := os.Stat(in); !errors.Is(err, fs.ErrNotExist) {
-			continue // what else is wrong, opening it will tell
+// inputsThere makes sure that the inputs on disk are found from here.
+func inputsThere(s *transform.Spec) error {
+	for _, in := range s.Input {
+		if err := inputThere("--input", in); err != nil {
+			return err
 		}
-		if matches, err := filepath.Glob(in); err == nil && len(matches) > 0 {
-			continue
-		}
-		hint := "put it back"
-		if !filepath.IsAbs(in) {
-			hint = "relative paths count from the directory of the first run: run this there"
-		}
-		return usageError(hint, "--input %s of the job is not there", in)
 	}
-	return nil
+	if s.InputManifest == "" {
+		return nil
+	}
+	return inputThere("--input-manifest", s.InputManifest)
+}
+
+func inputThere(flag, in string) error {
+	if isS3(in) {
+		return nil
+	}
+	if _, err := os.Stat(in); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what else is wrong, opening it will tell
+	}
+	if matches, err := filepath.Glob(in); err == nil && len(matches) > 0 {
+		return nil
+	}
+	hint := "put it back"
+	if !filepath.IsAbs(in) {
+		hint = "relative paths count from the directory of the first run: run this there"
+	}
+	return usageError(hint, "%s %s of the job is not there", flag, in)
 }

@@ -15,11 +15,14 @@ import (
 const runHelp = `Run a job: read every record of the input, ask the hosts, and write the answers.
 
 The same command run again after a crash or an interruption goes on where it
-ended. A job file, in YAML or JSON, holds the same names as the flags; flags
-override it, and its paths count from the current directory.`
+ended; on S3 from any machine. A job file, in YAML or JSON, holds the same names
+as the flags; flags override it, and its paths count from the current directory.`
 
 const runExample = `  batchmill host &
   batchmill run --input data/ --output out/ --host http://127.0.0.1:8080 --join input
+
+  # on S3, with region and credentials from the usual AWS environment
+  batchmill run --input s3://bucket/data/ --output s3://bucket/scored/ --host http://127.0.0.1:8080
 
   # the same from a file
   printf 'input: data/\noutput: out/\nhost: http://127.0.0.1:8080\njoin: input\n' > job.yaml
@@ -28,7 +31,7 @@ const runExample = `  batchmill host &
 func (a *app) runCommand() *cobra.Command {
 	given := new(options)
 	cmd := &cobra.Command{
-		Use:     "run --input PATH --output DIR --host URL ... [flags]\nbatchmill run JOBFILE [flags]",
+		Use:     "run --input URI --output URI --host URL ... [flags]\nbatchmill run JOBFILE [flags]",
 		Short:   "run a model over a dataset",
 		Long:    runHelp,
 		Example: runExample,
@@ -122,6 +125,7 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 	if err != nil {
 		return err
 	}
+	defer plan.Close()
 	if retry {
 		plan.RetryRejects()
 	}
@@ -149,8 +153,10 @@ func openPlan(ctx context.Context, spec *transform.Spec) (*transform.Plan, error
 	if err != nil {
 		return nil, err
 	}
-	plan.Output, err = transform.OpenOutput(ctx, spec)
-	return plan, err
+	if plan.Output, err = transform.MakeOutput(spec, peek); err != nil {
+		return nil, errors.Join(err, plan.Close())
+	}
+	return plan, nil
 }
 
 // transform runs the plan, and shows progress until it has ended.

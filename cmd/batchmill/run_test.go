@@ -69,12 +69,12 @@ func TestExitCodes(t *testing.T) {
 
 func TestEndOfJob(t *testing.T) {
 	result := func(rejected int64, statuses ...manifest.Status) *transform.Result {
-		m := &manifest.Manifest{}
+		r := &transform.Result{Manifest: &manifest.Manifest{}}
 		for _, s := range statuses {
-			m.Objects = append(m.Objects, manifest.Object{Status: s})
+			r.Objects.Add(s)
 		}
-		m.Totals.Rejected = rejected
-		return &transform.Result{Manifest: m}
+		r.Manifest.Totals.Rejected = rejected
+		return r
 	}
 	broken := result(0, manifest.Failed)
 	broken.Storage = errors.New("disk full")
@@ -92,7 +92,7 @@ func TestEndOfJob(t *testing.T) {
 		{broken, 74},
 	} {
 		if got := exitCode(endOf(c.r)); got != c.want {
-			t.Errorf("%+v: exit code %d, want %d", c.r.Manifest.Objects, got, c.want)
+			t.Errorf("%+v: exit code %d, want %d", c.r.Objects, got, c.want)
 		}
 	}
 }

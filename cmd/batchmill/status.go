@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,31 +13,34 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	asJSON := false
+	asJSON, where := false, new(transform.Spec)
 	cmd := &cobra.Command{
 		Use:   "status OUTPUT [flags]",
 		Short: "how far a running, crashed or finished job is",
 		Long: `Tell how far the job in OUTPUT is, and what to do next. It reads the job's log
 and manifest, locks and writes nothing, and may be called while the job runs.
 Without a job in OUTPUT the exit code is 64.`,
-		Example: "  batchmill status out/\n  batchmill status out/ --json | jq -r .state",
+		Example: "  batchmill status out/\n  batchmill status s3://bucket/scored/ --json | jq -r .state",
 		Args:    oneOutput,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args[0], asJSON) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.status(cmd.Context(), outputAt(where, args[0]), asJSON)
+		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
+	cmd.Flags().AddFlagSet(s3Flags(where))
 	return cmd
 }
 
-// oneOutput wants the output directory, and nothing else.
+// oneOutput wants the output, and nothing else.
 func oneOutput(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usageError(fmt.Sprintf("write batchmill %s OUTPUT", cmd.Name()), "%s takes one output directory, and got %d", cmd.Name(), len(args))
+		return usageError(fmt.Sprintf("write batchmill %s OUTPUT", cmd.Name()), "%s takes one output, and got %d", cmd.Name(), len(args))
 	}
 	return nil
 }
 
-func (a *app) status(ctx context.Context, dir string, asJSON bool) error {
-	s, err := readStatus(ctx, dir)
+func (a *app) status(ctx context.Context, where *transform.Spec, asJSON bool) error {
+	s, err := readStatus(ctx, where)
 	if err != nil {
 		return err
 	}
@@ -51,28 +53,26 @@ func (a *app) status(ctx context.Context, dir string, asJSON bool) error {
 		writeStatus(a.stdout, s)
 	}
 	if s.State == transform.JobNone {
-		return noJob(dir)
+		return noJob(where.Output)
 	}
 	return nil
 }
 
 func noJob(dir string) error {
-	return usageError("name the directory that --output named", "%s: no job of batchmill is known there", dir)
+	return usageError("name the output as --output did", "%s: no job of batchmill is known there", dir)
 }
 
-func readStatus(ctx context.Context, dir string) (*transform.Status, error) {
-	out, err := transform.PeekOutput(ctx, &transform.Spec{Output: dir})
+func readStatus(ctx context.Context, where *transform.Spec) (*transform.Status, error) {
+	out, done, err := peek(ctx, where)
 	if err != nil {
 		return nil, err
 	}
-	if c, ok := out.(io.Closer); ok {
-		defer c.Close()
-	}
+	defer done()
 	return transform.ReadStatus(ctx, out)
 }
 
 func writeStatus(w io.Writer, s *transform.Status) {
-	fmt.Fprintf(w, "%s: %s\n", s.State, escape(filepath.Clean(s.Output)+string(filepath.Separator)))
+	fmt.Fprintf(w, "%s: %s\n", s.State, escape(folder(s.Output)))
 	if s.JobID != "" {
 		row(w, "job", "%s, begun %s", escape(s.JobID), s.Started.Local().Format(time.DateTime))
 	}

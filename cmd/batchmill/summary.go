@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/batchmill/batchmill/transform"
@@ -19,17 +18,17 @@ func (a *app) summarize(spec *transform.Spec, r *transform.Result, s transform.S
 	m := r.Manifest
 	if r.AlreadyDone {
 		fmt.Fprintf(a.stdout, "nothing to do: this job ended at %s: %s from %s\n",
-			m.Finished.Local().Format(time.DateTime), plural(m.Totals.In, "record"), plural(int64(len(m.Objects)), "object"))
+			m.Finished.Local().Format(time.DateTime), plural(m.Totals.In, "record"), plural(r.Objects.All(), "object"))
 	} else {
-		writeSpeed(a.stdout, m, s)
+		writeSpeed(a.stdout, r, s)
 	}
 	writeCounts(a.stdout, m)
 	if !r.AlreadyDone {
 		writeHosts(a.stdout, r, s)
 	}
 	writePlaces(a.stdout, spec.Output, m)
-	writeUnpublished(a.stdout, m)
-	writeEnd(a.stdout, m, end)
+	writeUnpublished(a.stdout, r)
+	writeEnd(a.stdout, r, end)
 }
 
 // row is a line of the summary: what, and what about it.
@@ -39,14 +38,11 @@ func row(w io.Writer, what, format string, args ...any) {
 
 // writeSpeed counts what this run asked about: neither what the log answered,
 // nor objects that an earlier run had settled.
-func writeSpeed(w io.Writer, m *manifest.Manifest, s transform.Snapshot) {
-	var bytes int64
-	for i := range m.Objects {
-		bytes += m.Objects[i].Input.Size
-	}
+func writeSpeed(w io.Writer, r *transform.Result, s transform.Snapshot) {
+	m := r.Manifest
 	asked := s.Records - m.Totals.Resumed
 	line := fmt.Sprintf("done in %s: %s from %s (%s)", span(time.Duration(m.Totals.Seconds*float64(time.Second))),
-		plural(m.Totals.In, "record"), plural(int64(len(m.Objects)), "object"), size(float64(bytes)))
+		plural(m.Totals.In, "record"), plural(r.Objects.All(), "object"), size(float64(r.InputBytes)))
 	if m.Totals.Seconds > 0 && asked > 0 && requested(m) > 0 {
 		line += fmt.Sprintf(", %s records/s", grouped(int64(float64(asked)/m.Totals.Seconds)))
 	}
@@ -81,55 +77,39 @@ func writeHosts(w io.Writer, r *transform.Result, s transform.Snapshot) {
 }
 
 func writePlaces(w io.Writer, output string, m *manifest.Manifest) {
-	row(w, "outputs", "%s", escape(filepath.Clean(output)+string(filepath.Separator)))
+	row(w, "outputs", "%s", escape(folder(output)))
 	if m.Totals.Rejected > 0 {
-		row(w, "rejects", "%s", escape(filepath.Join(output, "_rejects")+string(filepath.Separator)))
+		row(w, "rejects", "%s", escape(folder(inFolder(output, "_rejects"))))
 	}
-	row(w, "manifest", "%s", escape(filepath.Join(output, manifestName)))
+	row(w, "manifest", "%s", escape(inFolder(output, manifestName)))
 }
 
-func writeUnpublished(w io.Writer, m *manifest.Manifest) {
-	named, more := 0, 0
-	for i := range m.Objects {
-		o := &m.Objects[i]
-		if o.Status == manifest.Published {
-			continue
-		}
-		if named++; named > maxNamed {
-			more++
-			continue
-		}
+func writeUnpublished(w io.Writer, r *transform.Result) {
+	named := r.Unpublished[:min(len(r.Unpublished), maxNamed)]
+	for i := range named {
+		o := &named[i]
 		why := o.Error
 		if why == "" && o.Status == manifest.Held {
 			why = plural(o.Rejected, "reject")
 		}
 		row(w, string(o.Status), "%s: %s", escape(o.Input.URI), escape(why))
 	}
-	if more > 0 {
-		row(w, "", "... and %s more; the manifest names them all", grouped(int64(more)))
+	if more := r.Objects.Held + r.Objects.Failed - int64(len(named)); more > 0 {
+		row(w, "", "... and %s more; the manifest names them all", grouped(more))
 	}
 }
 
 // writeEnd says why the exit code is not 0 although the job ran to its end.
-func writeEnd(w io.Writer, m *manifest.Manifest, end error) {
+func writeEnd(w io.Writer, r *transform.Result, end error) {
 	var part *partly
 	if !errors.As(end, &part) {
 		return
-	}
-	held, failed := 0, 0
-	for i := range m.Objects {
-		switch m.Objects[i].Status {
-		case manifest.Held:
-			held++
-		case manifest.Failed:
-			failed++
-		}
 	}
 	why := ""
 	for _, n := range []struct {
 		n    int64
 		text string
-	}{{m.Totals.Rejected, "record without an answer"}, {int64(held), "object held"}, {int64(failed), "object failed"}} {
+	}{{r.Manifest.Totals.Rejected, "record without an answer"}, {r.Objects.Held, "object held"}, {r.Objects.Failed, "object failed"}} {
 		if n.n == 0 {
 			continue
 		}

@@ -138,6 +138,7 @@ func (r runner) run(ctx context.Context) (*transform.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer plan.Close()
 	if r.retry {
 		plan.RetryRejects()
 	}

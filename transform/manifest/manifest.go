@@ -1,25 +1,22 @@
 // Package manifest is the record of a job: what was read, what was written, and
 // the counts that prove that nothing was lost. It holds the manifest's shape
-// ([Manifest]), the arithmetic it must obey ([Manifest.Check]), the comparison
-// with what is really there ([Manifest.Verify]), and the shape of a line in a
-// rejects file ([Reject]). docs/manifest.md describes both for readers.
+// ([Manifest]), the arithmetic it must obey ([Checker]), the comparison with
+// what is really there ([Verifier]), and the shape of a line in a rejects file
+// ([Reject]). docs/manifest.md describes both for readers.
+//
+// A job may have millions of objects. So a manifest is written and read object
+// by object ([Writer], [Read]), and checked and compared that way too; Encode,
+// Decode, Check and Verify do the same to one that stands in memory.
 package manifest
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"time"
 )
 
 // Version is the version of the shape, the number under "version". It grows
 // when a reader of the old shape would be misled; a new key alone is no reason.
 const Version = 1
-
-// maxSize bounds what Decode reads, in bytes: about two million objects.
-const maxSize = 2<<30 - 2
 
 // Status is an object's state at the end of a job.
 type Status string
@@ -31,9 +28,28 @@ const (
 	Failed    Status = "failed"    // could not be finished; Object.Error says why
 )
 
-// A Manifest is the record of one job. Fill Objects, call Sum, then Check.
+// Ends counts objects by what became of them.
+type Ends struct{ Published, Held, Failed int64 }
+
+// Add counts one object. A status that is none is not counted.
+func (e *Ends) Add(s Status) {
+	switch s {
+	case Published:
+		e.Published++
+	case Held:
+		e.Held++
+	case Failed:
+		e.Failed++
+	}
+}
+
+// All is the number of objects.
+func (e Ends) All() int64 { return e.Published + e.Held + e.Failed }
+
+// A Manifest is the record of one job. Where objects are written or read one by
+// one, Objects stays nil.
 type Manifest struct {
-	Version  int       `json:"version"` // Encode writes Version where it is 0
+	Version  int       `json:"version"` // 0 is written as the constant Version
 	Tool     string    `json:"tool"`    // "batchmill x.y.z"
 	JobID    string    `json:"job_id"`
 	Started  time.Time `json:"started"`
@@ -129,79 +145,4 @@ func (t *Totals) add(o *Object) {
 	t.Rejected += o.Rejected
 	t.Requests += o.Requests
 	t.Retries += o.Retries
-}
-
-// Encode renders the manifest: indented, keys in the order of the types, a
-// newline at the end. The same manifest gives the same bytes. The error is about
-// Config or Identity not being JSON, or a number that JSON does not have.
-func (m *Manifest) Encode() ([]byte, error) {
-	c := *m
-	if c.Version == 0 {
-		c.Version = Version
-	}
-	if c.Objects == nil {
-		c.Objects = []Object{}
-	}
-	if c.Hosts == nil {
-		c.Hosts = []Host{}
-	}
-	if len(c.Config) == 0 {
-		c.Config = json.RawMessage("{}")
-	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(&c); err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
-	}
-	return buf.Bytes(), nil
-}
-
-// A VersionError is a manifest whose shape this program does not know.
-type VersionError struct{ Got int }
-
-func (e *VersionError) Error() string {
-	return fmt.Sprintf("manifest: version %d, this batchmill reads version %d; use the batchmill that wrote it (see \"tool\")", e.Got, Version)
-}
-
-// Decode reads a manifest. It ignores keys that it does not know. The error is a
-// *VersionError for another version, and says where for what is no manifest.
-func Decode(r io.Reader) (*Manifest, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
-	}
-	if len(data) > maxSize {
-		return nil, fmt.Errorf("manifest: larger than %d bytes", int64(maxSize))
-	}
-	// The version first: another one may have other types under the same keys.
-	var v struct{ Version *int }
-	if err := json.Unmarshal(data, &v); err != nil {
-		return nil, syntaxError(err)
-	}
-	if v.Version == nil {
-		return nil, errors.New("manifest: no version: this is not a manifest of batchmill")
-	}
-	if *v.Version != Version {
-		return nil, &VersionError{Got: *v.Version}
-	}
-	m := new(Manifest)
-	if err := json.Unmarshal(data, m); err != nil {
-		return nil, syntaxError(err)
-	}
-	return m, nil
-}
-
-// syntaxError says at which byte err happened, where encoding/json knows it.
-func syntaxError(err error) error {
-	var s *json.SyntaxError
-	var u *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &s):
-		return fmt.Errorf("manifest: byte %d: %w; the file is cut or damaged", s.Offset, err)
-	case errors.As(err, &u):
-		return fmt.Errorf("manifest: byte %d: %w", u.Offset, err)
-	}
-	return fmt.Errorf("manifest: %w", err)
 }

@@ -24,51 +24,65 @@ func (d *Difference) Error() string {
 	return fmt.Sprintf("%s: %s is %s, the manifest says %s", d.URI, d.Field, d.Got, d.Want)
 }
 
-// Verify reads every output and rejects file that the manifest names, in order,
-// and compares size, checksum, and a rejects file's number of lines. The first
-// difference is returned as a *Difference, a file that is missing (open's error
-// is fs.ErrNotExist) included; a file that cannot be read is another error. It
-// reads one file at a time and closes each. It does not look at the inputs, and
-// leaves the arithmetic to Check.
-func (m *Manifest) Verify(ctx context.Context, open func(ctx context.Context, uri string) (io.ReadCloser, error)) error {
-	v := verifier{ctx: ctx, open: open, hash: sha256.New(), buf: make([]byte, 256<<10)}
-	for i := range m.Objects {
-		o := &m.Objects[i]
-		if out := o.Output; out != nil {
-			if err := v.read(out.URI); err != nil {
-				return err
-			}
-			if err := v.compare(out.URI, "size", out.Size, v.size, out.SHA256); err != nil {
-				return err
-			}
+// A Verifier reads the outputs and rejects files that a manifest names, and
+// compares size, checksum, and a rejects file's number of lines. It reads one file at a
+// time and closes each. It does not look at the inputs, and leaves the
+// arithmetic to [Checker]. Make it with [NewVerifier].
+type Verifier struct {
+	open  func(ctx context.Context, uri string) (io.ReadCloser, error)
+	hash  hash.Hash
+	buf   []byte
+	size  int64 // of the last file
+	lines int64
+
+	// Files and Bytes are how many were read, rejects files among them, and of outputs alone.
+	Files, Bytes int64
+}
+
+// NewVerifier makes a Verifier that opens files with open, whose error for a
+// file that is missing is fs.ErrNotExist. Several may work at once, one object each.
+func NewVerifier(open func(ctx context.Context, uri string) (io.ReadCloser, error)) *Verifier {
+	return &Verifier{open: open, hash: sha256.New(), buf: make([]byte, 256<<10)}
+}
+
+// Object compares what the manifest says about one object with its files. A
+// difference is returned as a *Difference, a file that is missing included; a
+// file that cannot be read is another error.
+func (v *Verifier) Object(ctx context.Context, o *Object) error {
+	if out := o.Output; out != nil {
+		if err := v.read(ctx, out.URI); err != nil {
+			return err
 		}
-		if rej := o.Rejects; rej != nil {
-			if err := v.read(rej.URI); err != nil {
-				return err
-			}
-			if err := v.compare(rej.URI, "records_rejected", o.Rejected, v.lines, rej.SHA256); err != nil {
-				return err
-			}
+		if err := v.compare(out.URI, "size", out.Size, v.size, out.SHA256); err != nil {
+			return err
+		}
+		v.Bytes += v.size
+	}
+	if rej := o.Rejects; rej != nil {
+		if err := v.read(ctx, rej.URI); err != nil {
+			return err
+		}
+		return v.compare(rej.URI, "records_rejected", o.Rejected, v.lines, rej.SHA256)
+	}
+	return nil
+}
+
+// Verify does what a [Verifier] does, for all objects in order, to the first difference.
+func (m *Manifest) Verify(ctx context.Context, open func(ctx context.Context, uri string) (io.ReadCloser, error)) error {
+	v := NewVerifier(open)
+	for i := range m.Objects {
+		if err := v.Object(ctx, &m.Objects[i]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// verifier measures one file after the other.
-type verifier struct {
-	ctx   context.Context
-	open  func(ctx context.Context, uri string) (io.ReadCloser, error)
-	hash  hash.Hash
-	buf   []byte
-	size  int64
-	lines int64
-}
-
 // read measures the file at uri to its end.
-func (v *verifier) read(uri string) error {
+func (v *Verifier) read(ctx context.Context, uri string) error {
 	v.hash.Reset()
 	v.size, v.lines = 0, 0
-	f, err := v.open(v.ctx, uri)
+	f, err := v.open(ctx, uri)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Difference{URI: uri, Field: "file", Want: "present", Got: "missing"}
 	}
@@ -78,7 +92,7 @@ func (v *verifier) read(uri string) error {
 	defer f.Close()
 	whole := true // whether the last line has its end
 	for {
-		if err := v.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n, err := f.Read(v.buf)
@@ -98,11 +112,12 @@ func (v *verifier) read(uri string) error {
 	if !whole {
 		v.lines++
 	}
+	v.Files++
 	return nil
 }
 
 // compare holds what read has measured against what the manifest says.
-func (v *verifier) compare(uri, field string, want, got int64, wantSum string) error {
+func (v *Verifier) compare(uri, field string, want, got int64, wantSum string) error {
 	if got != want {
 		return &Difference{URI: uri, Field: field, Want: strconv.FormatInt(want, 10), Got: strconv.FormatInt(got, 10)}
 	}

@@ -40,11 +40,11 @@ func policyMutants() []mutant {
 		edits: []edit{{"a.tries-- ", "_ = a.tries "}},
 	}, {
 		name: "mark-in-spite-of-held", promise: "6: _SUCCESS stands only when all is published", file: "transform/run.go", tests: engine(simulation),
-		edits: []edit{{"if !allPublished(m) {", "if !allPublished(m) && len(m.Objects) > 1<<20 {"}},
+		edits: []edit{{"if !result.allPublished() {", "if !result.allPublished() && result.InputBytes < 0 {"}},
 	}, {
 		name: "mark-before-manifest", promise: "6: _SUCCESS comes after the manifest", file: "transform/run.go", tests: engine("^TestSuccessMark"),
-		edits: []edit{{"if err := writeWhole(ctx, r.plan.Output, manifestName, text); err != nil {",
-			"if err := writeWhole(ctx, r.plan.Output, successName, nil); err != nil {\n\t\treturn nil, err\n\t}\n\tif err := writeWhole(ctx, r.plan.Output, manifestName, text); err != nil {"}},
+		edits: []edit{{"result, err := r.writeManifest(ctx)",
+			"if err := writeWhole(ctx, r.plan.Output, successName, nil); err != nil {\n\t\treturn nil, err\n\t}\n\tresult, err := r.writeManifest(ctx)"}},
 	}, {
 		name: "stale-rejects-stay", promise: "1: rejects of an earlier run do not outlive it", file: "transform/sink.go", tests: engine("^TestRetriedRejects"),
 		edits: []edit{{"} else if s.run.state.oldRejects {", "} else if s.run.state.oldRejects && s.line != nil {"}},
@@ -70,8 +70,8 @@ func resumeMutants() []mutant {
 		name: "log-synced-before-written", promise: "5: a group of the log is written before it is called durable", file: "transform/log.go", tests: engine(crash),
 		edits: []edit{{"if _, err := l.out.Write(data); err != nil {", "if err := l.out.Sync(); err != nil {\n\t\treturn err\n\t}\n\tif _, err := l.out.Write(data); err != nil {"}, {"return l.out.Sync()\n}", "return nil\n}"}},
 	}, {
-		name: "intent-believed-blindly", promise: "5: the bytes say whether it was published", file: "transform/claim.go", tests: engine(crash),
-		edits: []edit{{"if same {", "if same || err == nil {"}},
+		name: "intent-believed-blindly", promise: "5: the bytes say whether it was published", file: "transform/adopt.go", tests: engine(crash),
+		edits: []edit{{"if !same {", "if !same && was.Status != manifest.Published {"}},
 	}, {
 		name: "torn-tail-kept", promise: "5: a torn tail of the log is cut", file: "transform/state.go", tests: engine(crash),
 		edits: []edit{{"if err := out.Truncate(whole); err != nil {", "if err := error(nil); err != nil {"}},
@@ -83,7 +83,7 @@ func resumeMutants() []mutant {
 		},
 	}, {
 		name: "stale-manifest-believed", promise: "5: a run that died leaves an older manifest, which is not its own", file: "transform/result.go", tests: engine("^TestCrashWhileRebuilding"),
-		edits: []edit{{"if !st.tells(m) {", "if len(st.settled) < len(m.Objects) {"}},
+		edits: []edit{{"return st.agrees(i-1, o)", "if !st.fates.has(i-1, settledMark) {\n\t\t\treturn errDiffers\n\t\t}\n\t\treturn nil"}},
 	}, {
 		name: "overwrite-not-logged", promise: "5: an --overwrite that died goes on", file: "transform/state.go", tests: engine("^TestCrash(WhileRebuilding|edOverwrite)"),
 		edits: []edit{{"err = st.note(entryRedo, struct{}{})", "err = nil"}},
@@ -122,7 +122,22 @@ func resumeMutants() []mutant {
 		edits: []edit{{"case was.Size != now.Size ||", "case was.Size < 0 && was.Size != now.Size ||"}, {"!was.ModTime.Equal(now.ModTime)", "was.Size < 0"}},
 	}, {
 		name: "foreign-output-replaced", promise: "6: what is not this job's is never replaced", file: "transform/claim.go", tests: engine("^TestForeignOutput"),
-		edits: []edit{{"case there && !published && !st.ours[i]:", "case there && !published && !st.ours[i] && out == nil:"}},
+		edits: []edit{{"case owned:", "case owned, out != nil:"}},
+	}, {
+		name: "listed-output-passed-over", promise: "6: what is not this job's is never replaced, among many objects too", file: "transform/claim.go", tests: engine("^TestManyNames"),
+		edits: []edit{{"if o.out != info.Name {", "if o.out == info.Name {"}},
+	}, {
+		name: "clash-not-seen", promise: "two objects with one output name are an error", file: "transform/names.go", tests: engine("^TestNames"),
+		edits: []edit{{"return one == other, err", "return one == other && a < 0, err"}},
+	}, {
+		name: "folder-not-seen", promise: "an output that is a folder of another is an error", file: "transform/names.go", tests: engine("^TestNames"),
+		edits: []edit{{"if name == dir {", "if name == dir && number < 0 {"}},
+	}, {
+		name: "older-word-counts", promise: "5: newer entries win", file: "transform/fates.go", tests: engine("^TestFates"),
+		edits: []edit{{"f.newest[i] = uint32(number) + 1", "f.newest[i] = max(1, f.newest[i])"}},
+	}, {
+		name: "next-object-taken-for-logged", promise: "5: only what is logged is taken for logged", file: "transform/replay.go", tests: engine("^TestReplay"),
+		edits: []edit{{"case l.object > object || l.first > first:", "case l.object > object+1:"}},
 	}, {
 		name: "two-runs-at-once", promise: "5: two runs of one job exclude each other", file: "transform/state.go", tests: engine("^TestSecondRun"),
 		edits: []edit{{"unlock, err = k.Lock(ctx, lockName)", "unlock, err = k.Lock(ctx, lockName+\"2\")"}},

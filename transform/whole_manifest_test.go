@@ -1,0 +1,45 @@
+package transform
+
+import (
+	"context"
+	"testing"
+
+	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/store"
+)
+
+// wholeManifest reads the manifest, objects and all; nil where there is none.
+func wholeManifest(out store.Store) (*manifest.Manifest, error) {
+	var objects []manifest.Object
+	m, err := readManifest(context.Background(), out, func(o *manifest.Object) error {
+		objects = append(objects, *o)
+		return nil
+	})
+	if m != nil {
+		m.Objects = objects
+	}
+	return m, err
+}
+
+// whole adds to a run's result the objects of the manifest that it wrote.
+func whole(out store.Store, res *Result, err error) (*Result, error) {
+	if res == nil || err != nil {
+		return res, err
+	}
+	m, err := wholeManifest(out)
+	if m != nil {
+		res.Manifest.Objects = m.Objects
+	}
+	return res, err
+}
+
+// closing closes the plan at the end of a test.
+func closing(t *testing.T, p *Plan) *Plan {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
