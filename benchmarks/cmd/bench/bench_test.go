@@ -156,7 +156,7 @@ func TestFirstDifference(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range [][]string{{"--records", "0"}, {"--repeats", "0"}, {"now"}, {"--concurrency=-1"}, {"--format", "orc"}} {
+	for _, args := range [][]string{{"--records", "0"}, {"--repeats", "0"}, {"now"}, {"--concurrency=-1"}, {"--format", "orc"}, {"--objects=-1"}, {"--s3", "--format", "csv"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q was accepted", args)
 		}

@@ -1,7 +1,8 @@
 // Command bench measures batchmill against the floor (the least program that
 // does the same) and a plain Go program, on the same corpus, against the same
 // cheap host, in turn. It prints CPU seconds and wall seconds for a million
-// records, peak memory, ratios, and whether each target is reached.
+// records, peak memory, ratios, and whether each target is reached. On S3 it
+// measures batchmill against itself on disk and against AWS's own client.
 //
 // It exits with 1 when a program failed or when outputs differ, and with
 // --strict also when a target was missed.
@@ -34,6 +35,8 @@ type settings struct {
 	strict      bool
 	only        corpus.Format
 	noPlain     bool
+	s3          bool
+	objects     int64
 }
 
 func parse(args []string) (settings, error) {
@@ -46,7 +49,9 @@ func parse(args []string) (settings, error) {
 	flags.BoolVar(&s.long, "long", false, "measure memory with 10 million records too (needs 12 GB of disk)")
 	flags.BoolVar(&s.strict, "strict", false, "exit with 1 when a target was missed")
 	flags.BoolVar(&s.noPlain, "no-plain", false, "leave the plain program out; it takes most of the time")
-	flags.StringVar((*string)(&s.only), "format", "", "measure this `format` only: csv, jsonl or parquet")
+	flags.StringVar((*string)(&s.only), "format", "", "measure this `format` only: csv, jsonl or parquet; leaves S3 out")
+	flags.BoolVar(&s.s3, "s3", false, "measure S3 only (needs bin/versitygw: make versitygw)")
+	flags.Int64Var(&s.objects, "objects", 100_000, "how many small `objects` on S3; 0 for the large one alone")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
@@ -55,6 +60,10 @@ func parse(args []string) (settings, error) {
 		return s, fmt.Errorf("unknown argument %q; see --help", flags.Arg(0))
 	case s.records < 1 || s.repeats < 1 || s.concurrency < 1:
 		return s, errors.New("--records, --repeats and --concurrency must be 1 or more")
+	case s.objects < 0:
+		return s, errors.New("--objects must be 0 or more")
+	case s.s3 && s.only != "":
+		return s, errors.New("--s3 and --format exclude one another: on S3, CSV is measured")
 	case len(s.workloads()) == 0:
 		return s, fmt.Errorf("--format %q is unknown; use csv, jsonl or parquet", s.only)
 	}
@@ -84,7 +93,7 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
-	tools, err := build(ctx, s.dir, !s.noPlain, out)
+	tools, err := build(ctx, s.dir, !s.noPlain && !s.s3, out)
 	if err != nil {
 		return err
 	}
@@ -95,34 +104,45 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	defer host.stop()
 	b := bench{settings: s, programs: tools.programs, maker: tools.corpus, host: host.url, out: out}
 	var all []verdict
-	var csvCPU time.Duration // for a million records
-	for _, w := range s.workloads() {
-		series, err := b.measure(ctx, w)
+	for _, part := range []struct {
+		wanted  bool
+		measure func(context.Context) ([]verdict, error)
+	}{{!s.s3, b.times}, {!s.s3, b.memory}, {s.only == "", b.s3}} {
+		if !part.wanted {
+			continue
+		}
+		some, err := part.measure(ctx)
 		if err != nil {
 			return err
 		}
-		if ours := series[batchmillName]; w.format == corpus.CSV && w.batch == 1000 && len(ours) > 0 {
-			csvCPU = time.Duration(each(ours, func(u usage) float64 { return u.cpu.Seconds() }).median * 1e15 / float64(w.records))
-		}
-		printSeries(out, w, series, s.repeats)
-		all = append(all, judgeTimes(w, series)...)
+		all = append(all, some...)
 	}
-	if csvCPU > 0 {
-		log, err := b.log(ctx, csvCPU)
-		if err != nil {
-			return err
-		}
-		all = append(all, log...)
-	}
-	memory, err := b.memory(ctx)
-	if err != nil {
-		return err
-	}
-	all = append(all, memory...)
 	if missed := printVerdicts(out, all); missed && s.strict {
 		return errMissed
 	}
 	return nil
+}
+
+// times measures every workload, and the answer log.
+func (b *bench) times(ctx context.Context) ([]verdict, error) {
+	var all []verdict
+	var csvCPU time.Duration // for a million records
+	for _, w := range b.workloads() {
+		series, err := b.measure(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		if ours := series[batchmillName]; w.format == corpus.CSV && w.batch == 1000 && len(ours) > 0 {
+			csvCPU = time.Duration(each(ours, func(u usage) float64 { return u.cpu.Seconds() }).median * 1e15 / float64(w.records))
+		}
+		printSeries(b.out, w, series, b.repeats)
+		all = append(all, judgeTimes(w, series)...)
+	}
+	if csvCPU == 0 {
+		return all, nil
+	}
+	log, err := b.log(ctx, csvCPU)
+	return append(all, log...), err
 }
 
 // workloads are what CPU time is taken on; at 1,000 records a batch peak memory
