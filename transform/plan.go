@@ -81,7 +81,7 @@ func (p *Plan) listObjects(ctx context.Context) (*survey, error) {
 		}
 	}
 	if names.count == 0 {
-		return nil, usage(`names that begin with "_" or "." are skipped; check the path`, "--input %s: no files there", p.Spec.Input)
+		return nil, usage(`names that begin with "_" or "." are skipped; check the path`, "--input %s: no files there", strings.Join(p.Spec.Input, ", "))
 	}
 	return names, nil
 }

@@ -49,7 +49,9 @@ type state struct {
 	keeper store.Keeper
 	log    *logWriter
 	seen   int64 // size of the log when it was read
-	unlock func() error
+	// damaged: the log cannot be opened, and is to be forgotten whole.
+	damaged bool
+	unlock  func() error
 
 	job     jobEntry
 	fates   *fates // what became of the objects
@@ -113,6 +115,9 @@ func (st *state) readLog(ctx context.Context) (int64, error) {
 	if st.plan.Spec.Restart {
 		var err error
 		st.seen, err = logSize(ctx, st.keeper)
+		if errors.Is(err, store.ErrDamaged) { // only a restart comes past that
+			st.damaged, err = true, nil
+		}
 		return 0, err
 	}
 	whole, seen, err := readLog(ctx, st.keeper, st.plan.Output.URI(logName), st.replay)
@@ -217,15 +222,20 @@ func (st *state) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	if st.damaged {
+		if err := st.keeper.Remove(ctx, logName); err != nil {
+			return err
+		}
+	}
 	out, err := st.keeper.Append(ctx, logName, st.seen)
 	if err != nil {
 		return err
 	}
+	if err := out.Truncate(whole); err != nil {
+		return errors.Join(err, out.Close())
+	}
 	st.log = newLogWriter(out, whole)
 	if err := st.tidy(ctx); err != nil {
-		return err
-	}
-	if err := out.Truncate(whole); err != nil {
 		return err
 	}
 	switch {

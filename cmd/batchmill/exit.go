@@ -78,7 +78,7 @@ func exitCode(err error) int {
 func endOf(r *transform.Result) error {
 	if r.Storage != nil {
 		return &transform.Failure{Class: transform.Storage, Err: r.Storage,
-			Hint: "see to the disk, then run the same command again: only what failed is done anew"}
+			Hint: "mend the cause, then run the same command again: only what failed is done anew"}
 	}
 	n := r.Objects
 	switch {
