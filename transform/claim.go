@@ -210,9 +210,24 @@ func (st *state) takeDown(ctx context.Context) error {
 		names = append(names, manifestName, rejectsDir)
 	}
 	for _, name := range names {
-		if err := st.keeper.Remove(ctx, name); err != nil {
+		if err := st.takeDownOne(ctx, name); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// takeDownOne removes what is at or below name. Where something is there, it makes
+// sure first that this run was not superseded: it may be the later run's by now.
+func (st *state) takeDownOne(ctx context.Context, name string) error {
+	for _, err := range st.plan.Output.List(ctx, name) {
+		if err != nil {
+			return err
+		}
+		if err := st.log.seal(); err != nil {
+			return err
+		}
+		return st.keeper.Remove(ctx, name)
 	}
 	return nil
 }
@@ -228,12 +243,20 @@ func (st *state) abandon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, err := range c.Clean(ctx, names.has) {
+	var lost error // what a run that was superseded finds may be the later one's
+	mine := func(name string) bool {
+		if lost != nil || !names.has(name) {
+			return false
+		}
+		lost = st.log.seal()
+		return lost == nil
+	}
+	for _, err := range c.Clean(ctx, mine) {
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
-	return names.failed
+	return errors.Join(names.failed, lost)
 }
 
 // written are the names that a job writes.

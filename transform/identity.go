@@ -105,8 +105,22 @@ func (p *Plan) digest() (string, error) {
 	return p.digests, nil
 }
 
+// entry pins the object by its ETag, or by its time where the store has none: in a
+// bucket the time may change and the content not.
 func (o *object) entry() objectEntry {
-	return objectEntry{Path: o.rel, Size: o.info.Size, ModTime: o.info.ModTime.UTC(), ETag: o.info.ETag}
+	e := objectEntry{Path: o.rel, Size: o.info.Size, ETag: o.info.ETag}
+	if e.ETag == "" {
+		e.ModTime = o.info.ModTime.UTC()
+	}
+	return e
+}
+
+// version is what tells one content of an object from another, beside its size.
+func (e *objectEntry) version() string {
+	if e.ETag != "" {
+		return "ETag " + e.ETag
+	}
+	return e.ModTime.Format(time.RFC3339)
 }
 
 // otherJobError is a log whose job differs from the one to be run.
@@ -154,7 +168,7 @@ func (st *state) sameObject(body []byte) error {
 		return otherJob("the job there has %s as input %d, this one has %s", was.Path, i+1, now.Path)
 	case was.Size != now.Size || !was.ModTime.Equal(now.ModTime) || was.ETag != now.ETag:
 		return otherJob("input %s changed since the job there was begun (%d bytes of %s, now %d of %s)", now.Path,
-			was.Size, was.ModTime.Format(time.RFC3339), now.Size, now.ModTime.Format(time.RFC3339))
+			was.Size, was.version(), now.Size, now.version())
 	}
 	return nil
 }

@@ -191,7 +191,7 @@ type logWriter struct {
 	appended, durable int64
 	full              chan struct{} // has one when buf holds a group's worth
 
-	io    sync.Mutex // held while writing; taken before mu
+	io    chan struct{} // has one while somebody writes; taken before mu; no mutex, for time may pass in simulations
 	out   store.Appender
 	size  int64 // of the file
 	spare []byte
@@ -206,7 +206,7 @@ const (
 )
 
 func newLogWriter(out store.Appender, size int64) *logWriter {
-	return &logWriter{out: out, size: size, full: make(chan struct{}, 1)}
+	return &logWriter{out: out, size: size, full: make(chan struct{}, 1), io: make(chan struct{}, 1)}
 }
 
 // append adds framed entries. It waits only where very many are not durable yet.
@@ -243,8 +243,8 @@ func (l *logWriter) commit() error {
 	l.mu.Lock()
 	asked := l.appended
 	l.mu.Unlock()
-	l.io.Lock()
-	defer l.io.Unlock()
+	l.io <- struct{}{}
+	defer func() { <-l.io }()
 	l.mu.Lock()
 	if l.broken != nil || l.durable >= asked {
 		defer l.mu.Unlock()
@@ -307,8 +307,8 @@ func (l *logWriter) seal() error {
 	if err := l.commit(); err != nil {
 		return err
 	}
-	l.io.Lock()
-	defer l.io.Unlock()
+	l.io <- struct{}{}
+	defer func() { <-l.io }()
 	return l.write(nil)
 }
 
@@ -318,6 +318,9 @@ func (l *logWriter) close() error {
 	l.mu.Lock()
 	broken := l.broken
 	l.mu.Unlock()
+	if errors.Is(broken, store.ErrSuperseded) { // another failure may have been told before it
+		return errors.Join(broken, l.out.Close())
+	}
 	if broken != nil { // whoever broke it was told
 		return l.out.Close()
 	}

@@ -288,12 +288,25 @@ func (st *state) agrees(i int, now *manifest.Object) error {
 	return nil
 }
 
-// remove takes away the working state of a job that needs it no more.
+// remove takes away the working state of a job that needs it no more. Where no
+// lock keeps others out the log is emptied first: of this and a run that takes the
+// log over only one succeeds, so a log that is another's by now stays.
 func (st *state) remove(ctx context.Context) error {
-	if st.log != nil {
-		err := st.log.out.Close()
-		st.log = nil
+	if st.unlock == nil && st.log == nil && st.seen > 0 {
+		out, err := st.keeper.Append(ctx, logName, st.seen)
 		if err != nil {
+			return err
+		}
+		st.log = newLogWriter(out, st.seen)
+	}
+	if st.log != nil {
+		out := st.log.out
+		st.log = nil
+		var err error
+		if st.unlock == nil {
+			err = out.Truncate(0)
+		}
+		if err = errors.Join(err, out.Close()); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package transform
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -90,22 +91,34 @@ const takeovers = 5
 // what that has logged in between.
 func beginState(ctx context.Context, p *Plan) (*state, *Result, error) {
 	for try := 1; ; try++ {
-		st, err := openState(ctx, p)
-		if err != nil {
-			return nil, nil, err
-		}
-		done, err := st.alreadyDone(ctx)
-		if err == nil && done == nil {
-			err = st.begin(ctx)
-		}
-		if err == nil {
-			return st, done, nil
-		}
-		err = errors.Join(err, st.close())
-		if !errors.Is(err, store.ErrGrown) || try == takeovers {
-			return nil, nil, err
+		st, done, err := tryState(ctx, p)
+		if err == nil || try == takeovers || !p.overtaken(err, try) {
+			return st, done, err
 		}
 	}
+}
+
+func tryState(ctx context.Context, p *Plan) (*state, *Result, error) {
+	st, err := openState(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	done, err := st.alreadyDone(ctx)
+	if err == nil && done == nil {
+		err = st.begin(ctx)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, st.close())
+	}
+	return st, done, nil
+}
+
+// overtaken tells whether err may come from another run that went on while
+// this one read what is there: it wrote to the log, or published an output whose
+// mention in the log this one has not read. What is refused twice is refused.
+func (p *Plan) overtaken(err error, try int) bool {
+	_, locks := p.Output.(store.Locker)
+	return errors.Is(err, store.ErrGrown) || !locks && ClassOf(err) == Usage && try < 3
 }
 
 func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
@@ -261,14 +274,21 @@ func (r *run) conclude(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	result, err := r.writeManifest(ctx)
+	// An older run may have been about to write it when this one took over.
+	for try := 1; errors.Is(err, fs.ErrExist) && try < takeovers; try++ {
+		if err := r.state.log.seal(); err != nil {
+			return nil, err
+		}
+		result, err = r.writeManifest(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if !result.allPublished() {
 		return result, r.state.keeper.Remove(ctx, successName)
 	}
-	if err := writeWhole(ctx, r.plan.Output, successName, nil); err != nil {
-		return nil, err
+	if err := writeWhole(ctx, r.plan.Output, successName, nil); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err // the mark of an older run is as good
 	}
 	if result.Manifest.Totals.Rejected > 0 {
 		return result, nil

@@ -54,6 +54,9 @@ func simulate(ctx context.Context, seed uint64) error {
 		pooled.Store(true)
 	}
 	w.makeHosts()
+	if inBucket(seed) {
+		return w.simulateBucket(ctx, seed)
+	}
 	for w.rnd.IntN(3) == 0 {
 		if err := w.cancelledRun(ctx); err != nil {
 			return err
@@ -250,7 +253,7 @@ func (w *world) check(res *Result, r *run) error {
 
 func (w *world) entry(m *manifest.Manifest, o *simObject) *manifest.Object {
 	for i := range m.Objects {
-		if m.Objects[i].Input.URI == w.input.URI(o.name) {
+		if strings.HasSuffix(m.Objects[i].Input.URI, o.name) { // it may stand in a bucket
 			return &m.Objects[i]
 		}
 	}

@@ -231,13 +231,14 @@ func (st *state) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := out.Truncate(whole); err != nil {
+	err = st.finishedMeanwhile(ctx, whole)
+	if err == nil {
+		err = out.Truncate(whole)
+	}
+	if err != nil {
 		return errors.Join(err, out.Close())
 	}
 	st.log = newLogWriter(out, whole)
-	if err := st.tidy(ctx); err != nil {
-		return err
-	}
 	switch {
 	case whole == 0:
 		err = st.bind()
@@ -250,10 +251,26 @@ func (st *state) begin(ctx context.Context) error {
 	if err := st.log.commit(); err != nil {
 		return err
 	}
+	if err := st.tidy(ctx); err != nil {
+		return err
+	}
 	if o, ok := st.plan.Output.(store.Owner); ok {
 		o.Own(st.job.ID)
 	}
 	return st.takeDown(ctx)
+}
+
+// finishedMeanwhile fails with [store.ErrGrown] where an older run has finished
+// the job, and removed its log, since this one found none.
+func (st *state) finishedMeanwhile(ctx context.Context, whole int64) error {
+	if whole > 0 || st.unlock != nil || st.plan.Spec.Overwrite || st.plan.Spec.Restart {
+		return nil
+	}
+	m, err := readManifest(ctx, st.plan.Output, func(*manifest.Object) error { return nil })
+	if err != nil || m == nil || m.JobID == st.job.ID {
+		return err
+	}
+	return &store.Error{Op: "append", URI: st.plan.Output.URI(logName), Err: store.ErrGrown}
 }
 
 // tidy removes what a run that died left, and nobody will ask for.
