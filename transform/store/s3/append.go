@@ -64,10 +64,13 @@ func (s *Store) Append(ctx context.Context, name string, seen int64) (store.Appe
 
 func (a *appender) open(ctx context.Context, seen int64) error {
 	t, err := a.s.findLog(ctx, a.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		t, err = &table{mark: mark{log: a.id, base: 1}}, nil
-	}
-	if err != nil {
+	var stray *strayError
+	switch {
+	case errors.As(err, &stray): // no number is used again while a segment bears it
+		t = &table{mark: mark{log: a.id, base: stray.number + 1}}
+	case errors.Is(err, fs.ErrNotExist):
+		t = &table{mark: mark{log: a.id, base: 1}}
+	case err != nil:
 		return err
 	}
 	if seen == 0 && t.size > 0 {
@@ -84,6 +87,9 @@ func (a *appender) open(ctx context.Context, seen int64) error {
 	if err != nil {
 		return err
 	}
+	if a.log != t.log {
+		return store.ErrGrown
+	}
 	a.size = t.size
 	for i, g := range behind {
 		if g.number != t.last()+1+int64(i) {
@@ -91,7 +97,7 @@ func (a *appender) open(ctx context.Context, seen int64) error {
 		}
 		a.size += g.size
 	}
-	if a.log != t.log || a.size != seen {
+	if a.size != seen {
 		return store.ErrGrown
 	}
 	return nil

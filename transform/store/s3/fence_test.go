@@ -3,8 +3,10 @@ package s3
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strings"
@@ -160,5 +162,27 @@ func TestAwakeAmidDeletes(t *testing.T) {
 		if got := readWhole(t, s, "log"); got != "" {
 			t.Errorf("cut %t: the log holds %q", cut, got)
 		}
+	}
+}
+
+// TestStraySegment: a run that woke up after its log was removed, put a segment
+// and died, leaves no damage: there is no log, and the next one begins behind it.
+func TestStraySegment(t *testing.T) {
+	s, m := newMemStore(t)
+	older := mustAppend(t, s, "log", 0)
+	add(t, older, "one")
+	m.mu.Lock()
+	for key := range m.objects {
+		if !strings.HasSuffix(key, segmentName("log", 2)) {
+			delete(m.objects, key)
+		}
+	}
+	m.mu.Unlock()
+	if _, _, err := s.ReadLog(t.Context(), "log"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("a stray segment is read as a log: %v", err)
+	}
+	add(t, mustAppend(t, s, "log", 0), "new")
+	if got := readWhole(t, s, "log"); got != "new" {
+		t.Errorf("the log holds %q", got)
 	}
 }

@@ -110,8 +110,9 @@ func (s *Store) findLog(ctx context.Context, name string) (*table, error) {
 	for range 20 {
 		t, err := s.findOnce(ctx, name, base)
 		var damage *DamageError
+		var stray *strayError
 		switch {
-		case errors.As(err, &damage):
+		case errors.As(err, &damage), errors.As(err, &stray):
 			if damaged++; damaged == 3 {
 				return nil, err
 			}
@@ -124,6 +125,16 @@ func (s *Store) findLog(ctx context.Context, name string) (*table, error) {
 	}
 	return nil, errors.New("the log does not stand still: other runs cut or remove it again and again; wait for them to end")
 }
+
+// A strayError is a segment that stands alone and belongs to a log that began
+// before it: a run put it that had slept while its log was removed, and died when
+// it woke up. Nobody's log is there: it is [fs.ErrNotExist].
+type strayError struct{ number int64 }
+
+func (e *strayError) Error() string {
+	return fmt.Sprintf("segment %d belongs to a log that was removed", e.number)
+}
+func (e *strayError) Unwrap() error { return fs.ErrNotExist }
 
 // findOnce lists a log that is thought to begin with base. The listing is one of
 // one log only if that log's first segment was there before and
@@ -148,6 +159,9 @@ func (s *Store) findOnce(ctx context.Context, name string, base int64) (*table, 
 	}
 	if m.base == 0 {
 		return nil, &DamageError{s.URI(segmentName(name, last)), "its metadata does not say which log it belongs to"}
+	}
+	if len(all) == 1 && m.base < last {
+		return nil, &strayError{last}
 	}
 	t := &table{mark: m}
 	if m.base != base {

@@ -25,6 +25,7 @@ const (
 type logReader struct {
 	s      *Store
 	name   string
+	log    string // what its segments say
 	ctx    context.Context
 	stop   context.CancelFunc
 	base   int64    // number of the first segment
@@ -52,7 +53,7 @@ type logPiece struct {
 }
 
 func newLogReader(ctx context.Context, s *Store, name string, t *table) *logReader {
-	r := &logReader{s: s, name: name, base: t.base, size: t.size}
+	r := &logReader{s: s, name: name, log: t.log, base: t.base, size: t.size}
 	r.ctx, r.stop = context.WithCancel(ctx)
 	at := int64(0)
 	for _, g := range t.segments {
@@ -194,9 +195,22 @@ func (r *logReader) fetch(ctx context.Context, x *logPiece) error {
 	defer st.close()
 	err := st.read(ctx, x.data, x.from, x.from+int64(len(x.data)))
 	if errors.Is(err, ErrChanged) || isMissing(err) {
-		return &DamageError{v.uri, "this segment of the log changed, or went, while it was read"}
+		return r.gone(ctx, v.uri)
 	}
 	return err
+}
+
+// gone is what it means that a segment is not there any more: another run
+// removed the log or began it anew, or it is damaged.
+func (r *logReader) gone(ctx context.Context, uri string) error {
+	t, err := r.s.findLog(ctx, r.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && t.log != r.log:
+		return store.ErrGrown
+	case err != nil:
+		return err
+	}
+	return &DamageError{uri, "this segment of the log changed, or went, while it was read"}
 }
 
 // Close ends what is under way and waits for it.
