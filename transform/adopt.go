@@ -84,6 +84,8 @@ func (st *state) settleIntent(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
+	// What it may still be about to publish is not what this run makes.
+	st.otherPolicy = st.otherPolicy || was.OnBad != st.plan.Spec.OnBad
 	same := false
 	if was.Status == manifest.Published {
 		if same, err = holds(ctx, st.plan.Output, o.out, *was.Output); err != nil {

@@ -8,8 +8,8 @@ import (
 
 // ahead opens objects before the cutter comes to them: on a distant store a
 // million small ones would else be a million times that the hosts wait. They
-// come in the job's order, as many at a time as the store likes, and hold no
-// more bytes than it may hold for reading.
+// come in the job's order, as many at a time as a store likes, and hold no
+// more bytes than all of the inputs' stores may hold for reading.
 type ahead struct {
 	openers int
 	budget  *semaphore.Weighted
@@ -34,11 +34,14 @@ const aheadPiece = 1 << 20
 
 // newAhead is nil where no input is distant.
 func newAhead(p *Plan) *ahead {
-	if p.distant == nil {
+	if len(p.distant) == 0 {
 		return nil
 	}
-	n := p.distant.Concurrency()
-	most := max(p.distant.Memory()/2, aheadPiece)
+	n := 0 // objects come in order, so that it is mostly one store that is asked
+	for _, d := range p.distant {
+		n = max(n, d.Concurrency())
+	}
+	most := max(p.readAhead(), aheadPiece)
 	return &ahead{openers: n, budget: semaphore.NewWeighted(most), most: most,
 		tasks: make(chan *opening), order: make(chan *opening, n)}
 }

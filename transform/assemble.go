@@ -179,6 +179,10 @@ func (a *assembler) write(ctx context.Context, p *place) error {
 	}
 	done := a.sink
 	a.sink = nil
+	if err := a.publishRoom.enter(ctx, done); err != nil {
+		done.abort()
+		return err
+	}
 	select {
 	case a.publishing <- done:
 		return nil

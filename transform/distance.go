@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"slices"
 	"time"
 
 	"github.com/batchmill/batchmill/transform/store"
@@ -31,8 +32,27 @@ func (p *Plan) windowMemory() int64 {
 	if d, ok := p.Output.(store.Distant); ok {
 		taken += d.Memory() / 2
 	}
-	if p.distant != nil {
-		taken += p.distant.Memory() / 2
-	}
+	taken += p.readAhead()
 	return max(int64(p.Spec.Memory)-taken, int64(p.Spec.Memory)/2)
+}
+
+// distantInputs are the distant stores that inputs are in, each once: inputs may
+// share a bucket, or be in several.
+func distantInputs(inputs []Source) []store.Distant {
+	var all []store.Distant
+	for i := range inputs {
+		if d, ok := inputs[i].Store.(store.Distant); ok && !slices.Contains(all, d) {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// readAhead is how many bytes the readers of all distant inputs may hold.
+func (p *Plan) readAhead() int64 {
+	held := int64(0)
+	for _, d := range p.distant {
+		held += d.Memory() / 2
+	}
+	return held
 }

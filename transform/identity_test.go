@@ -161,7 +161,7 @@ func identityOf(t *testing.T, change func(*Spec)) map[string]string {
 	if err := w.spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	plan, err := NewPlan(t.Context(), w.spec, []Source{{Store: w.input}}, w.output)
+	plan, err := NewPlan(t.Context(), w.spec, []Source{{Store: w.input}}, w.output, new(Progress))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,28 +46,28 @@ func (e *DamageError) Error() string {
 
 // readLog calls each with every whole entry: where it begins, its kind, and its
 // body, which is valid during the call. It returns the size of what is whole, and
-// that of the log, which may end in a torn tail. A missing log is empty.
-func readLog(ctx context.Context, k store.Keeper, uri string, each func(offset int64, kind byte, body []byte) error) (whole, size int64, err error) {
+// what the log is, which may end in a torn tail. A missing log is empty.
+func readLog(ctx context.Context, k store.Keeper, uri string, each func(offset int64, kind byte, body []byte) error) (whole int64, log store.Info, err error) {
 	rc, info, err := k.ReadLog(ctx, logName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, 0, nil
+		return 0, log, nil
 	}
 	if err != nil {
-		return 0, 0, err
+		return 0, log, err
 	}
 	defer rc.Close()
 	l := logReader{src: bufio.NewReaderSize(rc, 256<<10), reopen: reopenLog(ctx, k), uri: uri, size: info.Size}
 	for {
 		kind, body, err := l.next()
 		if err == io.EOF {
-			return l.off, info.Size, nil
+			return l.off, info, nil
 		}
 		if err != nil {
-			return l.off, info.Size, err
+			return l.off, info, err
 		}
 		if kind != entryGroup {
 			if err := each(l.off, kind, body); err != nil {
-				return l.off, info.Size, fmt.Errorf("%s: entry at byte %d: %w", l.uri, l.off, err)
+				return l.off, info, fmt.Errorf("%s: entry at byte %d: %w", l.uri, l.off, err)
 			}
 		}
 		l.off += entryHeader + 1 + int64(len(body))
@@ -82,16 +82,16 @@ func reopenLog(ctx context.Context, k store.Keeper) func() (io.ReadCloser, error
 	}
 }
 
-// logSize is how many bytes the log holds, whole or not.
-func logSize(ctx context.Context, k store.Keeper) (int64, error) {
+// logSize is how many bytes the log holds, whole or not, and when it grew last.
+func logSize(ctx context.Context, k store.Keeper) (int64, time.Time, error) {
 	rc, info, err := k.ReadLog(ctx, logName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, time.Time{}, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, time.Time{}, err
 	}
-	return info.Size, rc.Close()
+	return info.Size, info.ModTime, rc.Close()
 }
 
 type logReader struct {
@@ -184,11 +184,12 @@ func frameEntry(dst []byte, kind byte, body func([]byte) []byte) []byte {
 // that was appended durable. After an error it is broken for good: a failed
 // sync tells nothing about what is durable, so it is never tried again.
 type logWriter struct {
-	mu     sync.Mutex // guards the next five
+	mu     sync.Mutex // guards the next six
 	buf    []byte
 	broken error
 	// How many bytes were ever appended, and how many of them are durable.
 	appended, durable int64
+	grown             time.Time     // when it was last written to
 	full              chan struct{} // has one when buf holds a group's worth
 
 	io    chan struct{} // has one while somebody writes; taken before mu; no mutex, for time may pass in simulations
@@ -206,7 +207,7 @@ const (
 )
 
 func newLogWriter(out store.Appender, size int64) *logWriter {
-	return &logWriter{out: out, size: size, full: make(chan struct{}, 1), io: make(chan struct{}, 1)}
+	return &logWriter{out: out, size: size, grown: time.Now(), full: make(chan struct{}, 1), io: make(chan struct{}, 1)}
 }
 
 // append adds framed entries. It waits only where very many are not durable yet.
@@ -268,7 +269,7 @@ func (l *logWriter) write(data []byte) error {
 	err := l.tryWrite(data)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.broken = err
+	l.broken, l.grown = err, time.Now()
 	return err
 }
 
@@ -284,8 +285,10 @@ func (l *logWriter) tryWrite(data []byte) error {
 }
 
 // commitEvery commits in the background, at every interval and whenever a group
-// is full, until ctx ends.
-func (l *logWriter) commitEvery(ctx context.Context, interval time.Duration) error {
+// is full, until ctx ends. With a heartbeat, the log grows by an entry that says so
+// when nothing was logged for so long: others see that somebody is at work, and
+// who is superseded finds out.
+func (l *logWriter) commitEvery(ctx context.Context, interval, heartbeat time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -295,10 +298,22 @@ func (l *logWriter) commitEvery(ctx context.Context, interval time.Duration) err
 		case <-l.full:
 		case <-tick.C:
 		}
+		if heartbeat > 0 && l.idle() >= heartbeat {
+			if err := l.append(frameEntry(nil, entryAlive, func(dst []byte) []byte { return dst })); err != nil {
+				return err
+			}
+		}
 		if err := l.commit(); err != nil {
 			return err
 		}
 	}
+}
+
+// idle is how long nothing was made durable.
+func (l *logWriter) idle() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.grown)
 }
 
 // seal commits, and ends the log with an empty group. It fails where a later run

@@ -211,7 +211,7 @@ func start(t *testing.T, spec Spec, in, out store.Store, host workers.Host, prog
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	plan, err := NewPlan(t.Context(), spec, []Source{{Store: in}}, out)
+	plan, err := NewPlan(t.Context(), spec, []Source{{Store: in}}, out, new(Progress))
 	if err != nil {
 		return nil, err
 	}

@@ -250,7 +250,7 @@ func (c *crowd) run(t *testing.T) (res *Result, most int64, err error) {
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	plan, err := NewPlan(t.Context(), spec, []Source{{Store: crowdInput{c}}}, c)
+	plan, err := NewPlan(t.Context(), spec, []Source{{Store: crowdInput{c}}}, c, new(Progress))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestNoRoomForManyObjects(t *testing.T) {
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := NewPlan(t.Context(), spec, []Source{{Store: crowdInput{c}}}, c)
+	_, err := NewPlan(t.Context(), spec, []Source{{Store: crowdInput{c}}}, c, new(Progress))
 	if ClassOf(err) != Storage || !strings.Contains(err.Error(), missing) || !strings.Contains(HintOf(err), "TMPDIR") {
 		t.Errorf("class %d, hint %q: %v", ClassOf(err), HintOf(err), err)
 	}

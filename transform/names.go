@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -12,7 +13,7 @@ import (
 )
 
 // longestName is how long an element of a name may be, in bytes, on the file
-// systems that people use.
+// systems that people use. A store that is a [store.Namer] judges by itself.
 const longestName = 255
 
 // reserved are the names in an output that are batchmill's own.
@@ -57,13 +58,34 @@ func (p *Plan) nameOutputs() error {
 
 func (n *naming) allow(o *object, name string) error {
 	first, _, _ := strings.Cut(name, "/")
+	err := n.storable(name)
 	switch {
-	case !fs.ValidPath(name) || len(path.Base(name)) > longestName:
-		return usage("rename it", "%s: %s cannot be the name of an output", o.uri(), name)
+	case err != nil:
+		return usage("rename it", "%s: %s cannot be the name of an output: %w", o.uri(), name, err)
 	case reserved[first] && name != o.rejects:
 		return usage("rename it", "%s: its output would be called %s, which is batchmill's own", o.uri(), name)
 	}
 	return nil
+}
+
+// storable tells whether the output's store can hold the name.
+func (n *naming) storable(name string) error {
+	if !fs.ValidPath(name) {
+		return store.ErrBadName
+	}
+	namer, ok := n.plan.Output.(store.Namer)
+	if !ok {
+		if length := len(path.Base(name)); length > longestName {
+			return fmt.Errorf("a file's name of %d bytes, more than %d", length, longestName)
+		}
+		return nil
+	}
+	err := namer.CheckName(name)
+	var refused *store.Error
+	if errors.As(err, &refused) {
+		return refused.Err // the name is told already
+	}
+	return err
 }
 
 // named is the name with that number in taken, and whose it is.

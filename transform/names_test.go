@@ -1,6 +1,8 @@
 package transform
 
 import (
+	"errors"
+	"fmt"
 	"path"
 	"strings"
 	"testing"
@@ -13,6 +15,11 @@ import (
 func planOf(t *testing.T, names ...string) error {
 	t.Helper()
 	w := smallJob(1, 1)
+	return planTo(t, w, w.output, names...)
+}
+
+func planTo(t *testing.T, w *world, output store.Store, names ...string) error {
+	t.Helper()
 	if err := w.spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +33,7 @@ func planOf(t *testing.T, names ...string) error {
 		}
 		sources = append(sources, Source{Store: in, Prefix: folder, Names: []string{full}})
 	}
-	plan, err := NewPlan(t.Context(), w.spec, sources, w.output)
+	plan, err := NewPlan(t.Context(), w.spec, sources, output, new(Progress))
 	if err == nil {
 		closing(t, plan)
 	}
@@ -66,6 +73,45 @@ func TestNamesThatCannotBeOutputs(t *testing.T) {
 		}
 		if err != nil && (ClassOf(err) != Usage || HintOf(err) == "") {
 			t.Errorf("%s: class %d, hint %q: %v", c.name, ClassOf(err), HintOf(err), err)
+		}
+	}
+}
+
+// namer is a store that holds names of at most so many bytes in all.
+type namer struct {
+	memory
+	most int
+}
+
+func (n *namer) CheckName(name string) error {
+	if len(name) > n.most {
+		return &store.Error{Op: "create", URI: n.URI(name), Err: fmt.Errorf("%w: it is too long", store.ErrBadName)}
+	}
+	return nil
+}
+
+// TestNamesByTheirStore: a store that says what names it holds is asked, and no
+// other bound counts; the rejects file's name has to fit too.
+func TestNamesByTheirStore(t *testing.T) {
+	for _, c := range []struct {
+		length  int // of the input's name
+		most    int
+		refused bool
+	}{
+		{300, 1024, false},
+		{1024 - len("_rejects/.jsonl"), 1024, false},
+		{1024 - len("_rejects/.jsonl") + 1, 1024, true},
+		{1025, 1024, true},
+		{30, 40, true},
+		{25, 40, false},
+	} {
+		w := smallJob(1, 1)
+		err := planTo(t, w, &namer{memory{w.output}, c.most}, ":"+strings.Repeat("n", c.length))
+		if (err != nil) != c.refused {
+			t.Errorf("%d bytes of %d: %v", c.length, c.most, err)
+		}
+		if err != nil && (ClassOf(err) != Usage || HintOf(err) == "" || !errors.Is(err, store.ErrBadName) || strings.Contains(err.Error(), "create")) {
+			t.Errorf("class %d, hint %q: %v", ClassOf(err), HintOf(err), err)
 		}
 	}
 }

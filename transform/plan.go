@@ -23,17 +23,20 @@ type Plan struct {
 	codec   *codec // nil until its formats are known
 	digests string // see digest; "" until it is needed
 
-	distant      store.Distant // the input's store that is, if one is
-	retryRejects bool          // ask again for the records that hosts rejected
+	distant      []store.Distant // the inputs' stores that are, each once
+	progress     *Progress       // told while the plan is made
+	retryRejects bool            // ask again for the records that hosts rejected
 }
 
 // NewPlan lists the inputs, learns their schema from the first one that is
 // not empty, and checks all that the spec can get wrong. It writes nothing. The spec must be valid.
-func NewPlan(ctx context.Context, spec Spec, inputs []Source, output store.Store) (*Plan, error) {
-	p := &Plan{Spec: spec, Output: output, objects: objects{inputs: inputs}}
+// Progress tells meanwhile how many objects were found; a run of the plan may go on with it.
+func NewPlan(ctx context.Context, spec Spec, inputs []Source, output store.Store, progress *Progress) (*Plan, error) {
+	p := &Plan{Spec: spec, Output: output, objects: objects{inputs: inputs}, distant: distantInputs(inputs), progress: progress}
 	if err := p.make(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	progress.planned(p)
 	return p, nil
 }
 
@@ -67,9 +70,6 @@ func (p *Plan) listObjects(ctx context.Context) (*survey, error) {
 	names := &survey{tabs: true, filled: -1}
 	for i := range p.objects.inputs {
 		in := &p.objects.inputs[i]
-		if d, ok := in.Store.(store.Distant); ok {
-			p.distant = d
-		}
 		for info, err := range in.objects(ctx) {
 			if err != nil {
 				return nil, err
@@ -78,6 +78,7 @@ func (p *Plan) listObjects(ctx context.Context) (*survey, error) {
 			if err := p.objects.add(i, info); err != nil {
 				return nil, err
 			}
+			p.progress.listed.Add(1)
 		}
 	}
 	if names.count == 0 {

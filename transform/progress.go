@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// Progress tells how far a running job is. The zero value is ready; it may be
+// Progress tells how far a job is that is planned or running. The zero value is ready; it may be
 // read at any time, from any goroutine.
 type Progress struct {
 	started atomic.Pointer[time.Time]
 	run     atomic.Pointer[run]
-	total   atomic.Int64 // bytes of input
+	listed  atomic.Int64 // objects of input found
+	total   atomic.Int64 // bytes of input; 0 until all objects are found
 	bytes   atomic.Int64 // of them read, or passed over
 	skipped atomic.Int64 // of them passed over: settled by an earlier run
 	records atomic.Int64 // settled
@@ -22,9 +23,9 @@ type Progress struct {
 // A Snapshot is Progress at one moment. Its JSON form is a contract.
 type Snapshot struct {
 	Time             time.Time `json:"time"`
-	Records          int64     `json:"records"` // settled: answered or rejected
-	Bytes            int64     `json:"bytes"`   // of input read
-	TotalBytes       int64     `json:"total_bytes"`
+	Records          int64     `json:"records"`     // settled: answered or rejected
+	Bytes            int64     `json:"bytes"`       // of input read
+	TotalBytes       int64     `json:"total_bytes"` // 0 until all objects are found
 	RecordsPerSecond float64   `json:"records_per_second"`
 	BytesPerSecond   float64   `json:"bytes_per_second"`
 	InFlight         int       `json:"in_flight"`
@@ -32,12 +33,19 @@ type Snapshot struct {
 	Rejects          int64     `json:"rejects"`
 	HostsUp          int       `json:"hosts_up"`
 	Hosts            int       `json:"hosts"`
+	Listed           int64     `json:"listed"`      // objects of input found
 	ETASeconds       float64   `json:"eta_seconds"` // -1 while unknown
+}
+
+// planned is told when the plan is made.
+func (p *Progress) planned(plan *Plan) {
+	p.listed.Store(int64(plan.count()))
+	p.total.Store(plan.objects.bytes)
 }
 
 func (p *Progress) begin(r *run) {
 	now := time.Now()
-	p.total.Store(r.plan.objects.bytes)
+	p.planned(r.plan)
 	p.run.Store(r)
 	p.started.Store(&now)
 }
@@ -53,7 +61,7 @@ func (p *Progress) elapsed() time.Duration {
 // Snapshot reads the counters. Time left is judged by the bytes read in this run.
 func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
-		Time: time.Now().UTC(), Records: p.records.Load(), Bytes: p.bytes.Load(), TotalBytes: p.total.Load(),
+		Time: time.Now().UTC(), Listed: p.listed.Load(), Records: p.records.Load(), Bytes: p.bytes.Load(), TotalBytes: p.total.Load(),
 		Retries: p.retries.Load(), Rejects: p.rejects.Load(), ETASeconds: -1,
 	}
 	if r := p.run.Load(); r != nil {

@@ -148,6 +148,9 @@ func (r *run) writeManifest(ctx context.Context) (*Result, error) {
 	if err := w.Close(m.Totals, m.Hosts); err != nil {
 		return nil, err
 	}
+	if err := r.state.log.seal(); err != nil { // a run that was superseded concludes nothing
+		return nil, err
+	}
 	return result, o.Commit(ctx)
 }
 

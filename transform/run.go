@@ -34,13 +34,14 @@ type run struct {
 	pool     *workers.Pool
 	progress *Progress
 
-	window     *window
-	ahead      *ahead // nil where objects are opened one by one
-	layout     *layout
-	work       chan *place // cut to dispatch
-	order      chan *place // cut to assemble, in input order; never full
-	publishing chan *sink  // assemble to publish
-	results    results
+	window      *window
+	ahead       *ahead // nil where objects are opened one by one
+	layout      *layout
+	work        chan *place // cut to dispatch
+	order       chan *place // cut to assemble, in input order; never full
+	publishing  chan *sink  // assemble to publish
+	publishRoom *publishRoom
+	results     results
 
 	asking     context.Context // ends when no more may be read or asked
 	stopAsking context.CancelFunc
@@ -131,8 +132,8 @@ func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
 		layout:     newLayout(p.codec.open()),
 		work:       make(chan *place),
 		order:      make(chan *place, w.capacity()),
-		publishing: make(chan *sink),
-		drained:    make(chan struct{}),
+		publishing: make(chan *sink), publishRoom: newPublishRoom(p.Output),
+		drained: make(chan struct{}),
 	}
 	if st.layout != nil && !r.layout.settled() {
 		r.layout.settle(*st.layout)
@@ -171,7 +172,7 @@ func (r *run) stages(caller context.Context) error {
 			return nil
 		})
 	}
-	g.Go(func() error { return r.state.log.commitEvery(beside, r.interval()) })
+	g.Go(func() error { return r.state.log.commitEvery(beside, r.interval(), r.plan.heartbeat()) })
 
 	cutting, cut := context.WithCancel(r.asking)
 	defer cut()
@@ -270,15 +271,9 @@ func onceDone(tokens <-chan struct{}) func() {
 // conclude writes the manifest, and only after it, when every object is
 // published, the mark that schedulers wait for.
 func (r *run) conclude(ctx context.Context) (*Result, error) {
-	if err := r.state.log.seal(); err != nil { // a run that was superseded concludes nothing
-		return nil, err
-	}
 	result, err := r.writeManifest(ctx)
 	// An older run may have been about to write it when this one took over.
 	for try := 1; errors.Is(err, fs.ErrExist) && try < takeovers; try++ {
-		if err := r.state.log.seal(); err != nil {
-			return nil, err
-		}
 		result, err = r.writeManifest(ctx)
 	}
 	if err != nil {
@@ -286,6 +281,9 @@ func (r *run) conclude(ctx context.Context) (*Result, error) {
 	}
 	if !result.allPublished() {
 		return result, r.state.keeper.Remove(ctx, successName)
+	}
+	if err := r.state.log.seal(); err != nil {
+		return nil, err
 	}
 	if err := writeWhole(ctx, r.plan.Output, successName, nil); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err // the mark of an older run is as good

@@ -119,7 +119,7 @@ func (w *world) runFrom(ctx context.Context, in, out store.Store) (*Result, *run
 	if err := spec.Validate(); err != nil {
 		return nil, nil, err
 	}
-	plan, err := NewPlan(ctx, spec, []Source{{Store: in}}, out)
+	plan, err := NewPlan(ctx, spec, []Source{{Store: in}}, out, new(Progress))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -142,7 +142,7 @@ func (w *world) run(ctx context.Context, out store.Store) (*Result, *run, error)
 	if err := spec.Validate(); err != nil {
 		return nil, nil, err
 	}
-	plan, err := NewPlan(ctx, spec, []Source{{Store: w.input}}, out)
+	plan, err := NewPlan(ctx, spec, []Source{{Store: w.input}}, out, new(Progress))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -26,6 +26,7 @@ type sink struct {
 	err     error // why the object cannot be finished
 
 	requests, retries int64
+	held              int64  // of the room for publishing
 	line              []byte // scratch for one line of the rejects file
 }
 
@@ -167,7 +168,9 @@ func (r *run) publish(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			if err := s.settle(ctx); err != nil {
+			err := s.settle(ctx)
+			r.publishRoom.leave(s)
+			if err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -222,7 +225,11 @@ func (s *sink) conserved() error {
 // commit gives the rejects, then the output, their names.
 func (s *sink) commit(ctx context.Context, status manifest.Status) error {
 	if s.rejects != nil {
-		if err := s.rejects.Commit(ctx); err != nil {
+		err := s.rejects.Commit(ctx)
+		if errors.Is(err, fs.ErrExist) { // only runs of this job write there
+			err = &store.Error{Op: "commit", URI: s.run.plan.Output.URI(s.object.rejects), Err: store.ErrSuperseded}
+		}
+		if err != nil {
 			return err
 		}
 	} else if s.run.state.oldRejects {

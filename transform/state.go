@@ -34,6 +34,7 @@ const (
 	entryLayout  = 'W' // formats.Layout, as JSON: what the job's first answers settled
 	entryIntent  = 'I' // settled, as JSON: outputs are complete, and about to get their names
 	entrySettled = 'S' // settled, as JSON: outputs have their names
+	entryAlive   = 'H' // empty: a run is at work and has nothing to log
 	entryRedo    = 'D' // empty: all outputs are to be made again, from what is logged
 )
 
@@ -48,7 +49,10 @@ type state struct {
 	plan   *Plan
 	keeper store.Keeper
 	log    *logWriter
-	seen   int64 // size of the log when it was read
+	seen   int64     // size of the log when it was read
+	grown  time.Time // and when it had grown last
+	// otherPolicy: an older run under another --on-bad was about to publish something.
+	otherPolicy bool
 	// damaged: the log cannot be opened, and is to be forgotten whole.
 	damaged bool
 	unlock  func() error
@@ -114,14 +118,14 @@ func lock(ctx context.Context, s store.Store) (func() error, error) {
 func (st *state) readLog(ctx context.Context) (int64, error) {
 	if st.plan.Spec.Restart {
 		var err error
-		st.seen, err = logSize(ctx, st.keeper)
+		st.seen, st.grown, err = logSize(ctx, st.keeper)
 		if errors.Is(err, store.ErrDamaged) { // only a restart comes past that
 			st.damaged, err = true, nil
 		}
 		return 0, err
 	}
-	whole, seen, err := readLog(ctx, st.keeper, st.plan.Output.URI(logName), st.replay)
-	st.seen = seen
+	whole, log, err := readLog(ctx, st.keeper, st.plan.Output.URI(logName), st.replay)
+	st.seen, st.grown = log.Size, log.ModTime
 	var other *otherJobError
 	if st.plan.Spec.Overwrite && errors.As(err, &other) {
 		st.forgetAll()
@@ -154,6 +158,8 @@ func (st *state) replay(offset int64, kind byte, body []byte) error {
 		return st.sameJob()
 	case entryObject:
 		return st.sameObject(body)
+	case entryAlive:
+		return nil
 	case entryLayout:
 		st.layout = new(formats.Layout)
 		return json.Unmarshal(body, st.layout)
@@ -217,6 +223,10 @@ func (st *state) replaySettled(kind byte, body []byte) error {
 // it since it was read: then that run can write no more, and all is to be read again.
 func (st *state) begin(ctx context.Context) error {
 	whole := st.known.size
+	wait, err := st.quietFor(ctx)
+	if err != nil {
+		return err
+	}
 	if prober, ok := st.plan.Output.(store.Prober); ok {
 		if err := prober.Probe(ctx, workDir); err != nil {
 			return err
@@ -249,6 +259,9 @@ func (st *state) begin(ctx context.Context) error {
 		return err
 	}
 	if err := st.log.commit(); err != nil {
+		return err
+	}
+	if err := rest(ctx, wait); err != nil {
 		return err
 	}
 	if err := st.tidy(ctx); err != nil {

@@ -60,8 +60,27 @@ type ObjectCounts struct {
 
 // ReadStatus tells how far the job in an output is. It locks and writes
 // nothing, and may be called while the job runs. An output without a job is
-// no error: its State is JobNone.
+// no error: its State is JobNone. What other runs change while it is read is read again.
 func ReadStatus(ctx context.Context, out store.Store) (*Status, error) {
+	for try := 1; ; try++ {
+		s, err := readStatus(ctx, out)
+		if err == nil || try == statusReads || !changing(err) {
+			return s, err
+		}
+	}
+}
+
+// statusReads is how often a status is read at most. Nobody has a reason to
+// begin a log anew more than once while it is read.
+const statusReads = 3
+
+// changing tells whether err may come from a run that ended, or began the log
+// anew, while the status was read.
+func changing(err error) bool {
+	return errors.Is(err, store.ErrGrown) || errors.Is(err, store.ErrChanged) || errors.Is(err, fs.ErrNotExist)
+}
+
+func readStatus(ctx context.Context, out store.Store) (*Status, error) {
 	// Asked first: what a running job changes meanwhile can only be news.
 	running, known, err := lockHeld(ctx, out)
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,6 +32,74 @@ func TestStatusOfNothing(t *testing.T) {
 	if s := mustStatus(t, store.NewMemory()); s.State != JobNone || s.Objects.Total != 0 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// brokenReads is a store whose log, or manifest, is taken away while it is read, so often.
+type brokenReads struct {
+	*store.Memory
+	err             error
+	logs, manifests int
+}
+
+func (b *brokenReads) ReadLog(ctx context.Context, name string) (store.Reader, store.Info, error) {
+	r, info, err := b.Memory.ReadLog(ctx, name)
+	if err == nil && b.logs > 0 {
+		b.logs--
+		r = brokenReader{r, &store.Error{Op: "read", URI: b.URI(name), Err: b.err}}
+	}
+	return r, info, err
+}
+
+func (b *brokenReads) Open(ctx context.Context, name string) (store.Reader, store.Info, error) {
+	r, info, err := b.Memory.Open(ctx, name)
+	if err == nil && name == manifestName && b.manifests > 0 {
+		b.manifests--
+		r = brokenReader{r, &store.Error{Op: "read", URI: b.URI(name), Err: b.err}}
+	}
+	return r, info, err
+}
+
+type brokenReader struct {
+	store.Reader
+	err error
+}
+
+func (b brokenReader) Read([]byte) (int, error) { return 0, b.err }
+
+// TestStatusOfWhatChanges: what a run replaces while it is read is read again,
+// a few times; what is broken for good is not.
+func TestStatusOfWhatChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := smallJob(2, 12, 3)
+		if _, err := w.runOn(t.Context(), w.input, w.output); err != nil {
+			t.Fatal(err)
+		}
+		want := mustStatus(t, w.output)
+		if want.State != JobFinished || want.Logged.IsZero() {
+			t.Fatalf("%+v: no log and manifest to read", want)
+		}
+		failed := errors.New("the cable is cut")
+		for _, c := range []struct {
+			b  brokenReads
+			ok bool
+		}{
+			{brokenReads{err: store.ErrGrown, logs: 1}, true},
+			{brokenReads{err: fs.ErrNotExist, logs: 2}, true},
+			{brokenReads{err: store.ErrChanged, manifests: 1}, true},
+			{brokenReads{err: store.ErrGrown, logs: 1, manifests: 1}, true},
+			{brokenReads{err: store.ErrGrown, logs: 3}, false},
+			{brokenReads{err: failed, logs: 1}, false},
+		} {
+			c.b.Memory = w.output
+			s, err := ReadStatus(t.Context(), &c.b)
+			switch {
+			case (err == nil) != c.ok || err != nil && !errors.Is(err, c.b.err):
+				t.Errorf("%+v: %v", c.b, err)
+			case c.ok && !reflect.DeepEqual(s, want):
+				t.Errorf("%+v: %+v, want %+v", c.b, s, want)
+			}
+		}
+	})
 }
 
 // TestStatusAfterCrash: wherever a run died, the status adds up, claims no

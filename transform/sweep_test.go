@@ -122,7 +122,7 @@ func (w *world) runAs(ctx context.Context, in, out store.Store, retry bool) (*Re
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	plan, err := NewPlan(ctx, spec, []Source{{Store: in}}, out)
+	plan, err := NewPlan(ctx, spec, []Source{{Store: in}}, out, new(Progress))
 	if err != nil {
 		return nil, err
 	}

@@ -147,7 +147,7 @@ func (t *tally) read(ctx context.Context, l *logReader) error {
 // take counts one entry.
 func (t *tally) take(kind byte, body []byte) error {
 	switch kind {
-	case entryGroup, entryLayout:
+	case entryGroup, entryLayout, entryAlive:
 		return nil
 	case entryJob:
 		if err := json.Unmarshal(body, &t.job); err != nil {

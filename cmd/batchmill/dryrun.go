@@ -20,20 +20,10 @@ func (a *app) dryRun(ctx context.Context, o *options) error {
 		return err
 	}
 	defer hosts.close()
-	inputs, err := transform.OpenInputs(ctx, &o.spec)
-	if err != nil {
-		return err
-	}
-	output, err := transform.PeekOutput(ctx, &o.spec)
-	if err != nil {
-		return err
-	}
-	plan, err := transform.NewPlan(ctx, o.spec, inputs, output)
-	if err != nil {
-		return err
-	}
-	defer plan.Close()
-	p, err := plan.Preview(ctx)
+	progress := new(transform.Progress)
+	stop := a.showProgress(progress, o.progress)
+	p, err := preview(ctx, &o.spec, progress)
+	stop()
 	if err != nil {
 		return err
 	}
@@ -44,6 +34,15 @@ func (a *app) dryRun(ctx context.Context, o *options) error {
 	writePlan(a.stdout, p, names)
 	writePayload(a.stdout, p)
 	return nil
+}
+
+func preview(ctx context.Context, spec *transform.Spec, progress *transform.Progress) (*transform.Preview, error) {
+	plan, err := peekPlan(ctx, spec, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer plan.Close()
+	return plan.Preview(ctx)
 }
 
 func writePlan(w io.Writer, p *transform.Preview, hosts []string) {

@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "refhost": refhost, "asked": asked, "plainhost": plainhost, "askedsofar": askedSoFar, "mark": mark,
-			"bucket": bucket, "s3put": s3put, "s3get": s3get, "s3begin": s3begin, "s3holds": s3holds, "write": write,
+			"bucket": bucket, "s3put": s3put, "s3get": s3get, "s3begin": s3begin, "s3holds": s3holds, "write": write, "replace": replace,
 		},
 		Condition: condition,
 		Setup: func(env *testscript.Env) error {

@@ -100,7 +100,13 @@ func bar(s transform.Snapshot, n int) string {
 
 // status is a snapshot in one line of ASCII, the most important first.
 func status(s transform.Snapshot) string {
-	if s.Hosts == 0 {
+	switch {
+	case s.Hosts > 0:
+	case s.Listed > 0 && s.TotalBytes == 0:
+		return fmt.Sprintf("looking at the inputs: %s objects so far", grouped(s.Listed))
+	case s.Listed > 0:
+		return fmt.Sprintf("starting: %s of input, %s", plural(s.Listed, "object"), size(float64(s.TotalBytes)))
+	default:
 		return "starting"
 	}
 	var b strings.Builder

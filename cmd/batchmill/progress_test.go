@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
+	"iter"
 	"math"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/store"
 )
 
 func snapshot() transform.Snapshot {
@@ -29,6 +33,8 @@ func TestStatus(t *testing.T) {
 	}{
 		{"running", snapshot(), " 45%  1.2M records  12.3k/s  4.5 MB/s  1m20s left  in flight 8  retries 3  rejects 1  hosts 2/2"},
 		{"before", transform.Snapshot{ETASeconds: -1}, "starting"},
+		{"while the inputs are listed", transform.Snapshot{Listed: 120_000, ETASeconds: -1}, "looking at the inputs: 120,000 objects so far"},
+		{"all listed", transform.Snapshot{Listed: 1, TotalBytes: 2_000_000, ETASeconds: -1}, "starting: 1 object of input, 2.0 MB"},
 		{"no host yet", waiting, "  0%  waiting for a host to be ready (0 of 2)"},
 		{"unknown size", unknown, "1.2M records  12.3k/s  4.5 MB/s  in flight 8  retries 3  rejects 1  hosts 2/2"},
 	} {
@@ -87,12 +93,60 @@ func TestProgressModes(t *testing.T) {
 				if err := json.Unmarshal([]byte(line), &s); err != nil {
 					t.Fatal(err)
 				}
-				for _, key := range []string{"time", "records", "bytes", "total_bytes", "records_per_second",
+				for _, key := range []string{"time", "listed", "records", "bytes", "total_bytes", "records_per_second",
 					"in_flight", "retries", "rejects", "hosts_up", "eta_seconds"} {
 					if _, ok := s[key]; !ok {
 						t.Errorf("no %s in %s", key, line)
 					}
 				}
+			}
+		})
+	}
+}
+
+// slowList is a store that takes its time to list what is in it.
+type slowList struct{ *store.Memory }
+
+func (s slowList) List(ctx context.Context, prefix string) iter.Seq2[store.Info, error] {
+	return func(yield func(store.Info, error) bool) {
+		for info, err := range s.Memory.List(ctx, prefix) {
+			if time.Sleep(time.Second); !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestProgressOfAPlan: nobody waits blindly while inputs are listed for long.
+func TestProgressOfAPlan(t *testing.T) {
+	in := slowList{store.NewMemory()}
+	for i := range 25 {
+		if err := in.Put(fmt.Sprintf("%02d.jsonl", i), []byte("{}\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := transform.Spec{Input: []string{"in"}, Output: "out", Hosts: []string{"http://a"}}
+	if err := spec.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[string]string{
+		"auto": "looking at the inputs: 9 objects so far\nlooking at the inputs: 19 objects so far\n",
+		"none": "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var b bytes.Buffer
+			a := &app{stderr: &b, width: func() int { return 0 }}
+			progress := new(transform.Progress)
+			stop := a.showProgress(progress, mode)
+			time.Sleep(time.Millisecond) // so that no line is due while an object is found
+			plan, err := transform.NewPlan(t.Context(), spec, []transform.Source{{Store: in}}, store.NewMemory(), progress)
+			stop()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer plan.Close()
+			if b.String() != want {
+				t.Errorf("%s: %q", mode, b.String())
 			}
 		})
 	}

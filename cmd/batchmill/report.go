@@ -36,13 +36,49 @@ func (a *app) report(err error) {
 	if err == nil || errors.As(err, &part) {
 		return
 	}
-	fmt.Fprintf(a.stderr, "batchmill: %s\n", escape(err.Error()))
+	fmt.Fprintf(a.stderr, "batchmill: %s\n", escape(strings.Join(distinct(messages(err)), "; ")))
 	if hint := transform.HintOf(err); hint != "" {
 		fmt.Fprintf(a.stderr, "  hint: %s\n", escape(hint))
 	}
 	if exitCode(err) == exitInternal {
 		fmt.Fprintln(a.stderr, "  hint: this should not happen; please report it with the command and this message")
 	}
+}
+
+// messages are the texts of what err joins. What wraps errors in a text of its
+// own is one message.
+func messages(err error) []string {
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil && inner.Error() == err.Error() {
+			return messages(inner)
+		}
+	case interface{ Unwrap() []error }:
+		joined := e.Unwrap()
+		if plain := errors.Join(joined...); plain != nil && plain.Error() == err.Error() {
+			var all []string
+			for _, one := range joined {
+				all = append(all, messages(one)...)
+			}
+			return all
+		}
+	}
+	return []string{err.Error()}
+}
+
+// distinct leaves out what others say too: stages that a run shares fail alike.
+func distinct(messages []string) []string {
+	var kept []string
+	for i, m := range messages {
+		said := false
+		for j, other := range messages {
+			said = said || strings.Contains(other, m) && (other != m || j < i)
+		}
+		if !said {
+			kept = append(kept, m)
+		}
+	}
+	return kept
 }
 
 // escape makes text from inputs, hosts and file names safe for a terminal:

@@ -28,10 +28,12 @@ flags may change what does not change the job. Hosts are the manifest's unless -
 be named where a host's URL has a query, which manifests do not keep. Headers
 are never taken from a manifest: give --host-header again. Relative inputs
 count from the directory of the first run, so run this one there too. How to
-reach S3 is recorded as well, and may be said anew.`
+reach S3 is recorded as well, and may be said anew. A manifest on S3 may be
+somebody else's: it does not say who gets records (--host is needed), where S3
+is (inputs are reached as OUTPUT is), or what is read from this disk.`
 
 // retryFlags are what may be said anew. The rest is the job's, and binds it.
-var retryFlags = []string{"host", "host-header", "on-bad", "max-rejects", "batch-records", "batch-bytes", "concurrency", "timeout",
+var retryFlags = []string{"host", "input", "input-manifest", "host-header", "on-bad", "max-rejects", "batch-records", "batch-bytes", "concurrency", "timeout",
 	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress", "s3-endpoint", "s3-path-style"}
 
 func (a *app) retryCommand() *cobra.Command {
@@ -78,7 +80,7 @@ func (a *app) retryOptions(ctx context.Context, where *transform.Spec, flags *pf
 	if err != nil {
 		return nil, err
 	}
-	o, err := recordedOptions(m, flags)
+	o, err := recordedOptions(m, flags, isS3(where.Output))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", out.URI(manifestName), err)
 	}
@@ -113,8 +115,10 @@ func (a *app) retryable(dir string, s *transform.Status) (bool, error) {
 }
 
 // recordedOptions reads what a manifest says about its job, and lays the flags
-// over it.
-func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet) (*options, error) {
+// over it. Whoever can write to a bucket can write a manifest. So one from S3
+// does not say where S3 is, who gets records, or what is read from this
+// machine's disk. One on disk is trusted like the command line.
+func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet, fromS3 bool) (*options, error) {
 	o := &options{}
 	merged := o.flags()
 	if err := decodeConfig(m.Config, &o.spec); err != nil {
@@ -122,6 +126,12 @@ func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet) (*options, erro
 	}
 	s := &o.spec
 	s.Restart, s.Overwrite = false, false
+	if fromS3 {
+		s.S3Endpoint, s.S3PathStyle = "", "" // the flags or the environment, as for the manifest
+		if err := onlyByFlags(s, flags); err != nil {
+			return nil, err
+		}
+	}
 	if !flags.Changed("host") && slices.ContainsFunc(s.Hosts, func(h string) bool { return strings.Contains(h, "[redacted]") }) {
 		return nil, usageError("name the hosts again with --host", "the query of a host's URL is not kept there")
 	}
@@ -136,6 +146,20 @@ func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet) (*options, erro
 		return nil, err
 	}
 	return o, s.Validate()
+}
+
+// onlyByFlags refuses what a manifest on S3 would have to be believed.
+func onlyByFlags(s *transform.Spec, flags *pflag.FlagSet) error {
+	if !flags.Changed("host") {
+		return usageError("name the hosts with --host", "a manifest on S3 does not say who gets records: others may have written it")
+	}
+	inputs := append(slices.Clone(s.Input), s.InputManifest)
+	onDisk := slices.IndexFunc(inputs, func(in string) bool { return in != "" && !isS3(in) })
+	if onDisk >= 0 && !flags.Changed("input") && !flags.Changed("input-manifest") {
+		return usageError("name the inputs again with --input or --input-manifest",
+			"a manifest on S3 does not say what is read from this disk (%s): others may have written it", inputs[onDisk])
+	}
+	return nil
 }
 
 // decodeConfig reads the configuration in a manifest, whose keys are the flags'

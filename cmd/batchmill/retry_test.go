@@ -34,7 +34,7 @@ func TestRecordedOptions(t *testing.T) {
 		if err := flags.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}
-		o, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(c.config)}, flags)
+		o, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(c.config)}, flags, false)
 		if c.wrong != "" {
 			if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), c.wrong) {
 				t.Errorf("%s: %v", c.name, err)
@@ -60,6 +60,65 @@ func TestRecordedOptions(t *testing.T) {
 	}
 }
 
+// A manifest on S3 may be anybody's: it leads neither requests that are signed
+// nor records elsewhere. One on disk says where its inputs are.
+func TestRecordedEndpoint(t *testing.T) {
+	const recorded = `{"input":["s3://bucket/in"],"output":"out","host":["http://a"],"s3_endpoint":"http://recorded:9000","s3_path_style":"no"}`
+	for _, c := range []struct {
+		name            string
+		config          string
+		args            []string
+		fromS3          bool
+		endpoint, style string
+	}{
+		{"on disk", recorded, nil, false, "http://recorded:9000", "no"},
+		{"on disk, said anew", recorded, []string{"--s3-endpoint", "http://new", "--s3-path-style", "yes"}, false, "http://new", "yes"},
+		{"on S3", recorded, []string{"--host", "http://b"}, true, "", "auto"},
+		{"on S3, said anew", recorded, []string{"--host", "http://b", "--s3-endpoint", "http://new"}, true, "http://new", "auto"},
+		{"on S3, wrong and not used", strings.Replace(recorded, "http://recorded", "ftp://", 1), []string{"--host", "http://b"}, true, "", "auto"},
+	} {
+		flags := new(options).flags()
+		if err := flags.Parse(c.args); err != nil {
+			t.Fatal(err)
+		}
+		o, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(c.config)}, flags, c.fromS3)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if o.spec.S3Endpoint != c.endpoint || o.spec.S3PathStyle != c.style {
+			t.Errorf("%s: %q, %q", c.name, o.spec.S3Endpoint, o.spec.S3PathStyle)
+		}
+	}
+}
+
+// Who can write to a bucket must not choose who gets records, or which files of
+// this machine are read.
+func TestRecordedPlacesOnS3(t *testing.T) {
+	for _, c := range []struct {
+		inputs string
+		args   []string
+		refuse string
+	}{
+		{`"s3://bucket/in"`, nil, "who gets records"},
+		{`"s3://bucket/in"`, []string{"--host", "http://b"}, ""},
+		{`"s3://bucket/in", "/etc/passwd"`, []string{"--host", "http://b"}, "/etc/passwd"},
+		{`"in"`, []string{"--host", "http://b", "--input", "in"}, ""},
+	} {
+		flags := new(options).flags()
+		if err := flags.Parse(c.args); err != nil {
+			t.Fatal(err)
+		}
+		m := &manifest.Manifest{Config: json.RawMessage(`{"input":[` + c.inputs + `],"output":"s3://bucket/out","host":["http://a"]}`)}
+		o, err := recordedOptions(m, flags, true)
+		switch {
+		case c.refuse == "" && (err != nil || o.spec.Hosts[0] != "http://b"):
+			t.Errorf("%s with %q: %v", c.inputs, c.args, err)
+		case c.refuse != "" && (err == nil || !strings.Contains(err.Error(), c.refuse)):
+			t.Errorf("%s with %q: %v", c.inputs, c.args, err)
+		}
+	}
+}
+
 // What retry-rejects can be told is no part of what binds a job, and has the
 // names of run's flags.
 func TestRetryFlagsBindNothing(t *testing.T) {
@@ -69,7 +128,8 @@ func TestRetryFlagsBindNothing(t *testing.T) {
 			t.Errorf("run has no --%s", name)
 		}
 	}
-	for _, name := range []string{"input", "output", "join", "limit", "max-record", "header", "restart", "overwrite", "dry-run"} {
+	// The inputs bind it, and are compared object by object: they can only be named again.
+	for _, name := range []string{"output", "join", "limit", "max-record", "header", "restart", "overwrite", "dry-run"} {
 		for _, f := range retryFlags {
 			if f == name {
 				t.Errorf("--%s can be changed by retry-rejects", name)
@@ -111,7 +171,7 @@ func FuzzRecordedOptions(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, config string) {
 		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-		if _, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(config)}, flags); err != nil && exitCode(err) != exitUsage {
+		if _, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(config)}, flags, len(config)%2 == 0); err != nil && exitCode(err) != exitUsage {
 			t.Fatalf("%q: %v", config, err)
 		}
 	})

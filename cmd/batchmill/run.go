@@ -121,52 +121,55 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 		return err
 	}
 	defer hosts.close()
-	plan, err := openPlan(ctx, spec)
+	progress := new(transform.Progress)
+	stop := a.showProgress(progress, o.progress)
+	result, err := planAndRun(ctx, spec, hosts, progress, retry)
+	stop()
 	if err != nil {
 		return err
+	}
+	end := endOf(result)
+	a.summarize(spec, result, progress.Snapshot(), end)
+	return end
+}
+
+func planAndRun(ctx context.Context, spec *transform.Spec, hosts hostList, progress *transform.Progress, retry bool) (*transform.Result, error) {
+	plan, err := openPlan(ctx, spec, progress)
+	if err != nil {
+		return nil, err
 	}
 	defer plan.Close()
 	if retry {
 		plan.RetryRejects()
 	}
-	result, snapshot, err := a.transform(ctx, plan, hosts, o.progress)
-	if err != nil {
-		return err
-	}
-	end := endOf(result)
-	a.summarize(spec, result, snapshot, end)
-	return end
+	// The collector may let the heap grow to twice what is alive; not with a
+	// full window. What is not in the window takes the rest.
+	debug.SetMemoryLimit(int64(spec.Memory) + 64<<20)
+	return transform.Run(ctx, plan, hosts.workers(), progress)
 }
 
-func openPlan(ctx context.Context, spec *transform.Spec) (*transform.Plan, error) {
-	inputs, err := transform.OpenInputs(ctx, spec)
+// openPlan plans the job, then makes its output: whatever the configuration
+// gets wrong is found before.
+func openPlan(ctx context.Context, spec *transform.Spec, progress *transform.Progress) (*transform.Plan, error) {
+	plan, err := peekPlan(ctx, spec, progress)
 	if err != nil {
 		return nil, err
 	}
-	// Planned against what is there: whatever the configuration gets wrong is
-	// found before the output directory is made.
-	peek, err := transform.PeekOutput(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := transform.NewPlan(ctx, *spec, inputs, peek)
-	if err != nil {
-		return nil, err
-	}
-	if plan.Output, err = transform.MakeOutput(spec, peek); err != nil {
+	if plan.Output, err = transform.MakeOutput(spec, plan.Output); err != nil {
 		return nil, errors.Join(err, plan.Close())
 	}
 	return plan, nil
 }
 
-// transform runs the plan, and shows progress until it has ended.
-func (a *app) transform(ctx context.Context, plan *transform.Plan, hosts hostList, mode string) (*transform.Result, transform.Snapshot, error) {
-	progress := new(transform.Progress)
-	stop := a.showProgress(progress, mode)
-	// The collector may let the heap grow to twice what is alive; not with a
-	// full window. What is not in the window takes the rest.
-	debug.SetMemoryLimit(int64(plan.Spec.Memory) + 64<<20)
-	result, err := transform.Run(ctx, plan, hosts.workers(), progress)
-	stop()
-	return result, progress.Snapshot(), err
+// peekPlan plans the job against what is there, and makes and writes nothing.
+func peekPlan(ctx context.Context, spec *transform.Spec, progress *transform.Progress) (*transform.Plan, error) {
+	inputs, err := transform.OpenInputs(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	output, err := transform.PeekOutput(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	return transform.NewPlan(ctx, *spec, inputs, output, progress)
 }

@@ -134,7 +134,7 @@ func (r runner) run(ctx context.Context) (*transform.Result, error) {
 	if r.output != nil {
 		out = r.output(out.(*store.Disk))
 	}
-	plan, err := transform.NewPlan(ctx, r.spec, in, out)
+	plan, err := transform.NewPlan(ctx, r.spec, in, out, new(transform.Progress))
 	if err != nil {
 		return nil, err
 	}

@@ -160,6 +160,13 @@ type Prober interface {
 	Probe(ctx context.Context, dir string) error
 }
 
+// A Namer is a Store with bounds of its own for names.
+type Namer interface {
+	// CheckName tells whether the store can hold an object called name; the
+	// error is ErrBadName. It asks nobody.
+	CheckName(name string) error
+}
+
 // ErrLocked says that another process holds the lock.
 var ErrLocked = errors.New("locked by another run")
 

@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// syncTime bounds one Sync. A run that was told to end still logs its last
-	// answers, so the end of its context does not end this.
+	// syncTime bounds one Sync or Truncate. A run that was told to end still logs
+	// its last answers, so the end of its context does not end them at once; but
+	// somebody waits for the process to end, so from then on they have lastTime.
 	syncTime = 5 * time.Minute
+	lastTime = 15 * time.Second
 	// claimTries is how many segments an older run may put while a later one
 	// looks for a free number.
 	claimTries = 100
@@ -32,7 +34,7 @@ const (
 // An appender puts segments. Its owner calls it from one goroutine at a time.
 type appender struct {
 	s    *Store
-	ctx  context.Context // of the run, without its end
+	run  context.Context // given to Append; see whileEnding
 	name string
 	id   string // begins the nonces of its segments
 
@@ -51,11 +53,14 @@ type appender struct {
 // A run that has read nothing (seen is 0) takes over nothing where there is
 // something: it gets ErrGrown and fences nobody. With any other ErrGrown
 // the log is taken over, so that it stands still while the caller reads it again.
+//
+// The end of ctx does not end the Appender: what is under way then, and what begins
+// later, may take 15 s. So a run that is told to end can log its last answers.
 func (s *Store) Append(ctx context.Context, name string, seen int64) (store.Appender, error) {
 	if err := s.begin(ctx, "append", name); err != nil {
 		return nil, err
 	}
-	a := &appender{s: s, ctx: context.WithoutCancel(ctx), name: name, id: rand.Text()}
+	a := &appender{s: s, run: ctx, name: name, id: rand.Text()}
 	if err := a.open(ctx, seen); err != nil {
 		return nil, wrap("append", s.URI(name), err)
 	}
@@ -253,9 +258,8 @@ func (a *appender) Sync() error {
 	if a.err != nil || len(a.buf) == 0 {
 		return a.err
 	}
-	ctx, cancel := context.WithTimeout(a.ctx, syncTime)
-	defer cancel()
-	if a.err = wrap("sync", a.s.URI(a.name), a.add(ctx, a.log, a.base)); a.err != nil {
+	err := a.whileEnding(func(ctx context.Context) error { return a.add(ctx, a.log, a.base) })
+	if a.err = wrap("sync", a.s.URI(a.name), err); a.err != nil {
 		return a.err
 	}
 	a.size += int64(len(a.buf))
@@ -294,10 +298,26 @@ func (a *appender) Truncate(size int64) error {
 	case size != 0:
 		return wrap("truncate", a.s.URI(a.name), fmt.Errorf("cannot cut a log of %d bytes to %d: its segments are whole", a.size, size))
 	}
-	ctx, cancel := context.WithTimeout(a.ctx, syncTime)
-	defer cancel()
-	a.err = wrap("truncate", a.s.URI(a.name), a.beginAnew(ctx))
+	a.err = wrap("truncate", a.s.URI(a.name), a.whileEnding(a.beginAnew))
 	return a.err
+}
+
+// whileEnding does what the end of the run bounds to lastTime, counted from that
+// end or from now, whichever is later. What it cuts off is a failure of the service
+// and not of the run's context: answers that were paid for are not in the log.
+func (a *appender) whileEnding(do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.run), syncTime)
+	defer cancel()
+	last := time.AfterFunc(syncTime, cancel)
+	defer last.Stop()
+	unbind := context.AfterFunc(a.run, func() { last.Reset(lastTime) })
+	defer unbind()
+	began := time.Now()
+	err := do(ctx)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, store.ErrSuperseded) {
+		return &serviceError{message: fmt.Sprintf("no answer within %s", time.Since(began).Round(time.Second))}
+	}
+	return err
 }
 
 // beginAnew begins a log of its own behind the old one, whose segments it then deletes.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func connect(ctx context.Context, bucket string, o Options) (*s3.Client, error) 
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
-		return nil, fmt.Errorf("the AWS configuration: %s", clean(err.Error(), 500))
+		return nil, fmt.Errorf("the AWS configuration: %s", clean(places(err.Error()), 500))
 	}
 	k := newKeys(cfg.Credentials)
 	if _, err := k.Retrieve(ctx); err != nil {
@@ -110,21 +111,42 @@ func amazonHost(endpoint string) bool {
 }
 
 // checkEndpoint takes "" and http or https URLs without what has no meaning
-// there. A password in one would end up in messages.
+// there. Of others its errors show no more than scheme and host: a password
+// or a token in the rest would end up in messages.
 func checkEndpoint(endpoint string) error {
 	if endpoint == "" {
 		return nil
 	}
 	u, err := url.Parse(endpoint)
 	switch {
-	case err != nil: // its text holds the URL, with what may be a password
+	case err != nil: // its text holds the URL
 		return errors.New("the S3 endpoint is no URL: write it as https://host or http://host:port")
+	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
+		return errors.New("the S3 endpoint is no URL of http or https with a host: write it as https://host or http://host:port")
 	case u.User != nil:
-		return fmt.Errorf("the S3 endpoint %s holds a user: give credentials as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", u.Redacted())
-	case u.Scheme != "https" && u.Scheme != "http", u.Host == "", u.RawQuery != "", u.Fragment != "":
-		return fmt.Errorf("the S3 endpoint %q must be https://host or http://host:port", endpoint)
+		return fmt.Errorf("the S3 endpoint %s holds a user: give credentials as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", place(u))
+	case u.RawQuery != "", u.Fragment != "":
+		return fmt.Errorf("the S3 endpoint %s has a query or a fragment, which mean nothing there: write it as https://host or http://host:port", place(u))
 	}
 	return nil
+}
+
+// place is what may be shown of a URL.
+func place(u *url.URL) string { return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() }
+
+// addresses finds URLs in a text.
+var addresses = regexp.MustCompile(`https?://[^\s"]+`)
+
+// places cuts the URLs in a text to what may be shown of them. The SDK's errors
+// tell whole ones of services that hand out credentials.
+func places(text string) string {
+	return addresses.ReplaceAllStringFunc(text, func(address string) string {
+		u, err := url.Parse(address)
+		if err != nil {
+			return "an address"
+		}
+		return place(u)
+	})
 }
 
 // newRetryer is the only layer of retries for what a request ends with. Its
@@ -198,5 +220,5 @@ func noKeys(ctx context.Context, err error) error {
 		text = "none found"
 	}
 	return fmt.Errorf("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, "+
-		"or run where a role is attached (%s)", clean(text, 300))
+		"or run where a role is attached (%s)", clean(places(text), 300))
 }

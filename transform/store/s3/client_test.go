@@ -26,11 +26,26 @@ func TestCheckEndpoint(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"localhost:9000", "minio", "ftp://host", "https://", "https://user:secret@host", "https://secret@host:x", "https://host?x=secret",
-		"https://host#x", "://", "https://host:secret", "file:///etc/secret",
+		"https://host#x", "://", "https://host:secret", "file:///etc/secret", "http://h/?token=secret", "http://h/secret?x", "h:80?token=secret",
+		"http://h/#secret", "http://user@h/secret", "http:secret", "http:///secret",
 	} {
 		err := checkEndpoint(bad)
-		if err == nil || !strings.Contains(err.Error(), "endpoint") || strings.Contains(bad, "@") && strings.Contains(err.Error(), ":secret") {
+		if err == nil || !strings.Contains(err.Error(), "endpoint") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// TestPlaces: what the SDK says of other services shows where they are and no more.
+func TestPlaces(t *testing.T) {
+	for text, want := range map[string]string{
+		`Get "http://h:1/a?token=secret": EOF`: `Get "http://h:1": EOF`,
+		"https://user:secret@h/x and http://g": "https://h and http://g",
+		"https://h:secret":                     "an address",
+		"no address, http:// or https":         "no address, http:// or https",
+	} {
+		if got := places(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}
 }
@@ -86,10 +101,12 @@ func TestEndpointFromEnvironment(t *testing.T) {
 	if aws.ToString(so.BaseEndpoint) != "http://127.0.0.1:1" || !so.UsePathStyle || so.Region != homeRegion || so.Retryer.MaxAttempts() != 5 {
 		t.Errorf("endpoint %q, path style %t, region %q, %d attempts", *so.BaseEndpoint, so.UsePathStyle, so.Region, so.Retryer.MaxAttempts())
 	}
-	t.Setenv("AWS_ENDPOINT_URL_S3", "http://user:secret@127.0.0.1:1")
-	_, err = Open(t.Context(), Location{Bucket: "data"}, Options{})
-	if err == nil || strings.Contains(err.Error(), ":secret") {
-		t.Errorf("a password in the endpoint: %v", err)
+	for _, endpoint := range []string{"http://user:secret@127.0.0.1:1", "http://127.0.0.1:1/?token=secret", "http://127.0.0.1:1/secret#x"} {
+		t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
+		_, err = Open(t.Context(), Location{Bucket: "data"}, Options{})
+		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "http://127.0.0.1:1 ") {
+			t.Errorf("endpoint %s: %v", endpoint, err)
+		}
 	}
 }
 

@@ -165,7 +165,8 @@ func (o *object) settle(ctx context.Context, cause error) (again bool, err error
 	looking, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	found, err := o.look(looking)
-	for try := 1; cause == nil && err == nil && found.nonce != o.nonce && found.etag == o.seen; try++ {
+	until := time.Now().Add(2 * o.s.o.Stall) // as long as any answer is waited for
+	for try := 1; cause == nil && err == nil && found.nonce != o.nonce && found.etag == o.seen && time.Now().Before(until); try++ {
 		// It was told that it is there, perhaps as the repetition of a request that is
 		// still being worked on.
 		if pause(looking, min(try, 5)) != nil {

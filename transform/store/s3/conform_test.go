@@ -21,6 +21,7 @@ func openAt(t *testing.T, endpoint, bucket, folder string, o s3.Options) *s3.Sto
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Hasten()
 	return s
 }
 

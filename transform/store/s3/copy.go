@@ -54,7 +54,8 @@ func (p *span) cut(held int) int {
 // reads and no other. It gets b all the same, since the object's sum needs it.
 //
 // A service that will not copy costs one request for an object, and its bytes
-// are sent.
+// are sent. Where src has changed meanwhile, or is gone, the error is
+// [ErrChanged] with its address, here or at a later call.
 func (o *object) WriteFrom(b []byte, src store.Reader, off int64) (int, error) {
 	from, ok := o.copyable(src)
 	if !ok {
@@ -161,7 +162,8 @@ func (o *object) drop() error {
 }
 
 // tryCopy copies the first bytes from an object, and waits. Where the service
-// fails to, whatever the reason, nothing is copied into this object any more.
+// fails to, whatever the reason, nothing is copied into this object any more. That
+// the source changed is the only failure that is an error.
 func (o *object) tryCopy(behind bool, dropped sum) (part, error) {
 	if err := o.begin(); err != nil {
 		return part{}, err
@@ -179,7 +181,10 @@ func (o *object) tryCopy(behind bool, dropped sum) (part, error) {
 		return p, nil
 	}
 	o.refuse, o.span = true, span{}
-	return part{}, o.created.Err()
+	if ended := o.created.Err(); ended != nil || !errors.Is(err, ErrChanged) {
+		return part{}, ended
+	}
+	return part{}, err
 }
 
 // endSpan ends the span: what is written next stands nowhere else.
@@ -217,6 +222,9 @@ func (o *object) sendCopy(number int32, src origin, off int64, want sum) (part, 
 		CopySourceIfMatch: &src.etag,
 		CopySourceRange:   aws.String(fmt.Sprintf("bytes=%d-%d", off, off+want.size-1)),
 	})
+	if o.changed(src, err) {
+		return part{}, &store.Error{Op: "read", URI: scheme + src.bucket + "/" + src.key, Err: ErrChanged}
+	}
 	if err != nil {
 		return part{}, permitted(err, "s3:PutObject, and s3:GetObject of "+src.bucket)
 	}
@@ -232,6 +240,17 @@ func (o *object) sendCopy(number int32, src origin, off int64, want sum) (part, 
 		return part{}, errors.New("the service copied other bytes than were read, or does not tell their sum")
 	}
 	return part{etag, want}, nil
+}
+
+// changed tells whether a copy failed because its source is no longer the version
+// that is read. A service may say so because it does not understand how the source
+// or the condition is written, so what plainly stands there unchanged has not changed.
+func (o *object) changed(src origin, err error) bool {
+	if !isPrecondition(err) && code(err) != "NoSuchKey" {
+		return false
+	}
+	out, err := o.s.client.HeadObject(o.ctx, &s3.HeadObjectInput{Bucket: &src.bucket, Key: &src.key})
+	return err != nil || strings.Trim(aws.ToString(out.ETag), `"`) != strings.Trim(src.etag, `"`)
 }
 
 // escape writes a bucket and key as x-amz-copy-source has them: all but

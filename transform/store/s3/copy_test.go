@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -125,21 +126,88 @@ func TestCopyLong(t *testing.T) {
 	}
 }
 
-// TestCopyChanged: a source that changed is not copied, and what was read of it is sent.
+// TestCopyChanged: a source that changes, or goes, before some copy of a part is
+// the source's error and not the output's, and nothing is made.
 func TestCopyChanged(t *testing.T) {
-	f, s := newFake(t, small)
-	data := random(50_000)
-	f.foreign("in", string(data))
-	src := &source{key: "in", etag: f.objects["in"].etag, client: s.client}
-	f.foreign("in", "another")
-	o := begin(t, s, "o", store.New, "")
-	if _, err := o.WriteFrom(data, src, 0); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		name string
+		n    int // the copy before which it happens
+		gone bool
+	}{
+		{"changed before the first copy", 1, false},
+		{"gone before the first copy", 1, true},
+		{"changed before the third copy", 3, false},
+		{"gone before the third copy", 3, true},
+		{"changed before the last copy", 17, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, s := newFake(t, small)
+			data := random(1 << 20)
+			f.foreign("in", string(data))
+			src := &source{key: "in", etag: f.objects["in"].etag, client: s.client}
+			f.onBefore(func(op string, n int) {
+				switch {
+				case op != "copy" || n != c.n:
+				case c.gone:
+					f.removeAll(false)
+				default:
+					f.foreign("in", "another")
+				}
+			})
+			o := begin(t, s, "o", store.New, "")
+			defer o.Abort()
+			_, err := o.WriteFrom(data, src, 0)
+			if err == nil {
+				_, err = o.Write([]byte("tail"))
+			}
+			if err == nil {
+				err = o.Commit(t.Context())
+			}
+			wantFrom(t, err, "s3://bucket/in")
+			before := f.count("copy")
+			if _, again := o.WriteFrom(data, src, 0); !errors.Is(again, store.ErrChanged) || f.count("copy") != before {
+				t.Errorf("a write after it: %v, and %d more copies", again, f.count("copy")-before)
+			}
+			if err := o.Abort(); err != nil {
+				t.Error(err)
+			}
+			if _, there := f.content("out/o"); there {
+				t.Error("an object was made")
+			}
+			f.wantNoUploads()
+		})
 	}
-	if err := o.Commit(t.Context()); err != nil {
-		t.Fatal(err)
+}
+
+// wantFrom checks that err tells that the object at uri changed.
+func wantFrom(t *testing.T, err error, uri string) {
+	t.Helper()
+	var e *store.Error
+	if !errors.As(err, &e) || e.Op != "read" || e.URI != uri || !errors.Is(err, store.ErrChanged) {
+		t.Errorf("error %v, want that %s changed", err, uri)
 	}
-	if got, _ := f.content("out/o"); got != string(data) || f.count("copy") != 1 {
-		t.Errorf("%d bytes, %d copies", len(got), f.count("copy"))
+}
+
+// TestCopyMisunderstood: a service that says so of a source that stands there
+// unchanged does not copy, and what was read of it is sent.
+func TestCopyMisunderstood(t *testing.T) {
+	for _, says := range []string{"PreconditionFailed", "NoSuchKey", "AccessDenied", "NotImplemented"} {
+		t.Run(says, func(t *testing.T) {
+			f, s := newFake(t, small)
+			data := random(50_000)
+			f.foreign("in", string(data))
+			src := &source{key: "in", etag: f.objects["in"].etag, client: s.client}
+			f.onFault(func(op string, n int) string { return map[bool]string{true: says}[op == "copy"] })
+			o := begin(t, s, "o", store.New, "")
+			if _, err := o.WriteFrom(data, src, 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := o.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := f.content("out/o"); got != string(data) || f.count("copy") != 1 {
+				t.Errorf("%d bytes, %d copies", len(got), f.count("copy"))
+			}
+		})
 	}
 }

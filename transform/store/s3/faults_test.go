@@ -19,12 +19,17 @@ import (
 var quick = s3.Options{Attempts: 3, Stall: 10 * time.Second, Part: partOfTest}
 
 // optionsFor are quick, unless one of the faults is a want of answers: these are
-// waited for no longer than a busy machine needs.
+// waited for no longer than a busy machine needs. The server answers the completion
+// of an upload that is no more, over an older object, as if it had been carried out; the
+// object is then waited for.
 func optionsFor(faults ...s3test.Fault) s3.Options {
 	o := quick
 	for _, f := range faults {
 		if f.Do.Name == s3test.Slow.Name || f.Do.Name == s3test.StalledBody.Name {
 			o.Attempts, o.Stall = 4, 700*time.Millisecond
+		}
+		if f.Do.Name == s3test.UploadGone.Name {
+			o.Stall = 2 * time.Second
 		}
 	}
 	return o

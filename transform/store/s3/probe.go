@@ -27,17 +27,26 @@ func permitted(err error, action string) error {
 // otherETag is that of no object.
 const otherETag = `"00000000000000000000000000000bad"`
 
+// mostRemade is how often the object of a probe is made anew for one question.
+const mostRemade = 3
+
 // A probe is the object that Probe makes, as one that is being written.
-type probe struct{ *object }
+type probe struct {
+	*object
+	made string // the nonce of the object that is there; whatever is made besides has another
+}
 
 var probeBody = []byte("batchmill made this to see what the service does, and removes it")
 
 // Probe finds out, by one object below dir, whether the service honours the
 // conditions that everything else relies on: of puts, of reads and of the
 // completion of uploads. The error is ErrUnsafe, naming the condition, where it does
-// not. Probe also finds out whether the service takes CRC64NVME sums; objects that
-// are created from then on are sent with them. What it made is removed again,
-// whatever comes of it.
+// not. Another run that ends may remove the object meanwhile, with all that is below
+// dir: then it is made anew, and the question asked again.
+//
+// Probe also finds out whether the service takes CRC64NVME sums; objects that are
+// created from then on are sent with them. What it made is removed again, whatever
+// comes of it.
 func (s *Store) Probe(ctx context.Context, dir string) error {
 	name := "probe-" + newNonce()
 	if dir != "" {
@@ -50,7 +59,7 @@ func (s *Store) Probe(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	p := probe{made.(*object)}
+	p := &probe{object: made.(*object)}
 	err = p.run(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err()
@@ -65,34 +74,62 @@ func (s *Store) Probe(ctx context.Context, dir string) error {
 }
 
 // run makes the object, and then asks for what must be refused because it is there.
-func (p probe) run(ctx context.Context) error {
+func (p *probe) run(ctx context.Context) error {
 	p.checksum = true
 	if err := p.withSums(func() error { return p.make(ctx) }); err != nil {
 		return unsafe(err, "If-None-Match: * of a put")
 	}
-	p.nonce = newNonce() // what is made from now on is not the object
-	p.meta[metaNonce] = p.nonce
-	for _, c := range []struct {
-		what    string
-		seen    string // what the condition asks for; see object.condition
-		request func(context.Context) error
-	}{
+	for _, q := range []question{
 		{"If-None-Match: * of a put", "", p.put},
 		{"If-Match of a put", otherETag, p.put},
 		{"If-Match of a read", otherETag, p.read},
 		{"If-None-Match: * of an upload's completion", "", p.upload},
 		{"If-Match of an upload's completion", otherETag, p.upload},
 	} {
-		p.seen = c.seen
-		err := c.request(ctx)
-		if err == nil {
-			return fmt.Errorf("%w: it ignored %s; use one that does, for two runs could overwrite each other here", store.ErrUnsafe, c.what)
-		}
-		if !isPrecondition(err) {
-			return unsafe(err, c.what)
+		if err := p.ask(ctx, q); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// A question is a request on a condition that does not hold.
+type question struct {
+	what    string
+	seen    string // what the condition asks for; see object.condition
+	request func(context.Context) error
+}
+
+// ask makes a request that must be refused. One that is not is no verdict while
+// the object may have been gone: that cannot be told from a service that has made
+// another in its place, except that such a service does so every time.
+func (p *probe) ask(ctx context.Context, q question) error {
+	for remade := 0; ; remade++ {
+		p.seen = q.seen
+		err := q.request(ctx)
+		switch {
+		case isPrecondition(err):
+			return nil
+		case err != nil && !isMissing(err) && !isNoSuchUpload(err) && !isConflict(err):
+			return unsafe(err, q.what)
+		}
+		found, lookErr := p.look(ctx)
+		if lookErr != nil {
+			return errors.Join(explain(err), fmt.Errorf("whether the probe's object was there could not be seen: %w", explain(lookErr)))
+		}
+		switch stands := found.nonce == p.made; {
+		case !stands && remade < mostRemade:
+			if err := p.remake(ctx); err != nil {
+				return err
+			}
+		case err != nil && !stands:
+			return fmt.Errorf("the object was removed %d times; wait for other runs to end: %w", remade+1, explain(err))
+		case err != nil:
+			return unsafe(err, q.what)
+		default:
+			return fmt.Errorf("%w: it ignored %s; use one that does, for two runs could overwrite each other here", store.ErrUnsafe, q.what)
+		}
+	}
 }
 
 // unsafe is err, or ErrUnsafe where err says that the service does not know the condition.
@@ -105,7 +142,7 @@ func unsafe(err error, what string) error {
 
 // withSums makes a request with a sum, and once more without where a service
 // other than Amazon's refuses it: what it does not like may be the sum.
-func (p probe) withSums(request func() error) error {
+func (p *probe) withSums(request func() error) error {
 	err := request()
 	if refused := status(err); p.checksum && !isAmazon(p.s.client) &&
 		(refused == http.StatusBadRequest || refused == http.StatusNotImplemented) {
@@ -116,16 +153,39 @@ func (p probe) withSums(request func() error) error {
 }
 
 // make puts the object, which nobody else can have made.
-func (p probe) make(ctx context.Context) error {
-	p.buf.b = probeBody
+func (p *probe) make(ctx context.Context) error {
+	p.buf, p.seen = block{b: probeBody}, ""
+	p.mark()
 	err := p.put(ctx)
 	if err != nil {
 		_, err = p.settle(ctx, err)
 	}
+	p.made = p.nonce
+	p.mark()
 	return err
 }
 
-func (p probe) read(ctx context.Context) error {
+// mark gives a nonce of its own to what is made from now on.
+func (p *probe) mark() {
+	p.nonce = newNonce()
+	p.meta[metaNonce] = p.nonce
+}
+
+// remake makes the object anew, in place of what a question may have made.
+func (p *probe) remake(ctx context.Context) error {
+	if p.id != "" {
+		if err := p.s.abortUpload(ctx, p.key, p.id); err != nil {
+			return err
+		}
+		p.id = ""
+	}
+	if _, err := p.s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.s.bucket, Key: &p.key}); err != nil && !isMissing(err) {
+		return permitted(err, "s3:DeleteObject")
+	}
+	return p.make(ctx)
+}
+
+func (p *probe) read(ctx context.Context) error {
 	out, err := p.s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.s.bucket, Key: &p.key, IfMatch: &p.seen})
 	if err != nil {
 		return permitted(err, "s3:GetObject")
@@ -135,7 +195,7 @@ func (p probe) read(ctx context.Context) error {
 
 // upload uploads the object in one part. It is never completed, but by a service
 // that ignores the condition.
-func (p probe) upload(ctx context.Context) error {
+func (p *probe) upload(ctx context.Context) error {
 	p.buf, p.parts = block{}, nil
 	if err := p.withSums(p.begin); err != nil {
 		return permitted(err, "s3:PutObject")
@@ -154,7 +214,7 @@ func (p probe) upload(ctx context.Context) error {
 }
 
 // clean removes all that was made.
-func (p probe) clean() error {
+func (p *probe) clean() error {
 	p.buf = block{}
 	p.done = true
 	err := p.discard()

@@ -55,6 +55,62 @@ func TestProbeIgnored(t *testing.T) {
 	}
 }
 
+// TestProbeRemoved: another run that ends removes all below the folder, the
+// probe's object and its upload included, at any moment.
+func TestProbeRemoved(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		op      string
+		n       int // the request before which it happens, counted by the operation
+		times   int // 0: before all later ones too
+		uploads bool
+		ignores string
+		want    error // nil, and says is "": the probe passes
+		says    string
+	}{
+		{"before the second put", "put", 2, 1, false, "", nil, ""},
+		{"before a put over another version", "put", 3, 1, false, "", nil, ""},
+		{"before the read", "get", 1, 1, false, "", nil, ""},
+		{"before an upload is completed", "complete", 1, 1, false, "", nil, ""},
+		{"before an upload over another version is completed", "complete", 2, 1, false, "", nil, ""},
+		{"with the upload, before its part", "part", 1, 1, true, "", nil, ""},
+		{"with the upload, before its completion", "complete", 2, 1, true, "", nil, ""},
+		{"three times", "get", 1, 3, false, "", nil, ""},
+		{"again and again", "get", 1, 0, false, "", nil, "wait for other runs"},
+		{"at a service that ignores the condition of a put", "put", 2, 1, false, "put If-None-Match", store.ErrUnsafe, "If-None-Match: * of a put"},
+		{"at a service that ignores the condition of reads", "get", 1, 1, false, "get If-Match", store.ErrUnsafe, "If-Match of a read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, s := newFake(t, Options{})
+			f.ignores = c.ignores
+			f.onBefore(func(op string, n int) {
+				if op == c.op && n >= c.n && (c.times == 0 || n < c.n+c.times) {
+					f.removeAll(c.uploads)
+				}
+			})
+			switch err := s.Probe(t.Context(), "_batchmill"); {
+			case c.says == "" && err != nil:
+				t.Errorf("probe: %v", err)
+			case c.says != "":
+				wantProbeError(t, err, c.want, c.says)
+				if c.want == nil && errors.Is(err, store.ErrUnsafe) {
+					t.Errorf("probe: %v, which is a verdict", err)
+				}
+			}
+			f.wantEmpty()
+		})
+	}
+}
+
+func (f *fake) removeAll(uploads bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.objects)
+	if uploads {
+		clear(f.uploads)
+	}
+}
+
 func wantProbeError(t *testing.T, err, want error, says string) {
 	t.Helper()
 	var e *store.Error

@@ -22,7 +22,7 @@ const (
 	// largeStretch is what one request brings of a larger object, and leastStretch
 	// when readers hold all they may. mostStretches are on their way at a time:
 	// one connection to a distant service does not fill a line.
-	largeStretch  = 4 << 20
+	largeStretch  = 8 << 20
 	leastStretch  = 256 << 10
 	mostStretches = 4
 )

@@ -106,7 +106,7 @@ func (s *Store) endLog(ctx context.Context, name string) (*appender, error) {
 	if err != nil || m.base == 0 {
 		return nil, err
 	}
-	a := &appender{s: s, ctx: ctx, name: name, id: rand.Text(), log: rand.Text(), last: last}
+	a := &appender{s: s, name: name, id: rand.Text(), log: rand.Text(), last: last}
 	for range claimTries {
 		a.last++
 		a.base = a.last

@@ -22,6 +22,7 @@ package s3
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,7 +40,12 @@ var (
 	_ store.Owner   = (*Store)(nil)
 	_ store.Cleaner = (*Store)(nil)
 	_ store.Prober  = (*Store)(nil)
+	_ store.Namer   = (*Store)(nil)
 )
+
+// maxKey is how many bytes of UTF-8 a key may have, by Amazon's page "Naming
+// Amazon S3 objects".
+const maxKey = 1024
 
 // A Store is a bucket, or a folder of it: its objects' keys begin with one prefix.
 type Store struct {
@@ -95,13 +101,24 @@ func (s *Store) Memory() int64 { return s.o.Memory }
 // Own says whose objects are created from now on.
 func (s *Store) Own(job string) { s.job.Store(&job) }
 
+// CheckName refuses what is no name at all, and what has too long a key: the
+// service would refuse it only when the object is whole.
+func (s *Store) CheckName(name string) error { return s.checkName("create", name) }
+
+func (s *Store) checkName(op, name string) error {
+	err := store.ErrBadName
+	if n := len(s.key(name)); n > maxKey {
+		err = fmt.Errorf("%w: the key has %d bytes, and S3 takes %d; choose a shorter name or prefix", err, n, maxKey)
+	} else if store.ValidName(name) {
+		return nil
+	}
+	return &store.Error{Op: op, URI: s.URI(name), Err: err}
+}
+
 // begin refuses what no request should be made for.
 func (s *Store) begin(ctx context.Context, op, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !store.ValidName(name) {
-		return &store.Error{Op: op, URI: s.URI(name), Err: store.ErrBadName}
-	}
-	return nil
+	return s.checkName(op, name)
 }

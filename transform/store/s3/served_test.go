@@ -100,13 +100,18 @@ func serve(t testing.TB, data []byte, o Options) (*served, *Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	so := s.client.Options()
-	so.Retryer = hasty{so.Retryer}
-	s.client = s3.New(so)
+	s.Hasten()
 	return f, s
 }
 
-// hasty retries without waiting.
+// Hasten makes retries follow each other at once: faults are many, and tests short.
+func (s *Store) Hasten() {
+	so := s.client.Options()
+	so.Retryer = hasty{so.Retryer}
+	s.client = s3.New(so)
+}
+
+// hasty retries with hardly a wait.
 type hasty struct{ aws.Retryer }
 
 func (hasty) RetryDelay(int, error) (time.Duration, error) { return time.Millisecond, nil }

@@ -3,14 +3,13 @@ package s3
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"hash/crc64"
+
+	"github.com/minio/crc64nvme"
 )
 
 // nvme is the polynomial of CRC-64/NVME, reflected, as S3 computes it for
 // x-amz-checksum-crc64nvme.
 const nvme = 0x9a6c9329ac4bc9b5
-
-var nvmeTable = crc64.MakeTable(nvme)
 
 // A sum is the CRC-64/NVME of so many bytes. Sums of parts make the sum of the
 // whole, so that parts can be summed beside each other and no byte twice.
@@ -23,7 +22,7 @@ func sumOf(b []byte) sum { return sum{}.add(b) }
 
 // add is the sum of the bytes of s and of b behind them.
 func (s sum) add(b []byte) sum {
-	return sum{crc64.Update(s.crc, nvmeTable, b), s.size + int64(len(b))}
+	return sum{crc64nvme.Update(s.crc, b), s.size + int64(len(b))}
 }
 
 // then is the sum of the bytes of s and of those of next behind them. A CRC is
