@@ -22,6 +22,7 @@ const (
 	workDir      = "_batchmill"
 	logName      = workDir + "/log"
 	lockName     = workDir + "/lock"
+	probeDir     = workDir + "/probe"
 )
 
 // The kinds of log entries.
@@ -228,7 +229,7 @@ func (st *state) begin(ctx context.Context) error {
 		return err
 	}
 	if prober, ok := st.plan.Output.(store.Prober); ok {
-		if err := prober.Probe(ctx, workDir); err != nil {
+		if err := prober.Probe(ctx, probeDir); err != nil {
 			return err
 		}
 	}
@@ -290,6 +291,11 @@ func (st *state) finishedMeanwhile(ctx context.Context, whole int64) error {
 func (st *state) tidy(ctx context.Context) error {
 	if st.plan.codec.spliced() {
 		if err := st.keeper.Remove(ctx, spillDir); err != nil {
+			return err
+		}
+	}
+	if _, ok := st.plan.Output.(store.Prober); ok {
+		if err := st.keeper.Remove(ctx, probeDir); err != nil {
 			return err
 		}
 	}

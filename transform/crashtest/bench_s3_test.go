@@ -153,7 +153,6 @@ func (b *s3Bench) tryRead(out string) (files, error) {
 }
 
 // left says what a job that was run to its end has left that it should not have.
-// Working state that is kept may hold the probe of a run that was killed.
 func (b *s3Bench) left(out string) error {
 	uploads, err := b.server.Uploads(out + "/")
 	if err != nil {
@@ -168,7 +167,7 @@ func (b *s3Bench) left(out string) error {
 	}
 	for _, o := range objects {
 		state := strings.TrimPrefix(o.Key, out+"/"+workDir)
-		if b.job.exit == 0 || !strings.HasPrefix(state, "log/") && !strings.HasPrefix(state, "probe") {
+		if b.job.exit == 0 || !strings.HasPrefix(state, "log/") {
 			return fmt.Errorf("left behind: %s", o.Key)
 		}
 	}

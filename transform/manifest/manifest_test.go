@@ -227,7 +227,7 @@ func TestSchemas(t *testing.T) {
 	_, binary := keysOf(t, AppendReject(nil, &Reject{Data: []byte{0xff}}))
 	all := slices.Compact(slices.Sorted(slices.Values(append(text, binary...))))
 	wantKeys(t, "reject", schema(t, "reject"), all)
-	wantKeys(t, "progress", schema(t, "progress"), []string{"bytes", "eta_seconds", "hosts_up", "in_flight",
+	wantKeys(t, "progress", schema(t, "progress"), []string{"bytes", "eta_seconds", "hosts_up", "in_flight", "listed",
 		"records", "records_per_second", "rejects", "retries", "time", "total_bytes"})
 }
 

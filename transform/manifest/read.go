@@ -156,7 +156,7 @@ func (d *reader) delim(want json.Delim) error {
 	d.in.mark = d.dec.InputOffset()
 	token, err := d.dec.Token()
 	switch {
-	case err != nil:
+	case err != nil, d.in.failed != nil: // More passes a read error over
 		return d.wrong(err)
 	case token != want:
 		return fmt.Errorf("manifest: byte %d: %v in the place of %v; this is not a manifest of batchmill", d.dec.InputOffset(), token, want)
@@ -199,6 +199,9 @@ type bounded struct {
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
+	if b.failed != nil { // it stays failed, whatever another try would bring
+		return 0, b.failed
+	}
 	left := b.mark + maxToken - b.read
 	if left <= 0 {
 		b.failed = fmt.Errorf("byte %d: more than %d bytes in one value", b.mark, maxToken)

@@ -272,3 +272,42 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// stumbling fails once, at byte at, and would go on if it were asked again.
+type stumbling struct {
+	r  io.Reader
+	at int
+}
+
+func (s *stumbling) Read(p []byte) (int, error) {
+	if s.at == 0 {
+		s.at = -1
+		return 0, errStumble
+	}
+	if s.at > 0 {
+		p = p[:min(len(p), s.at)]
+	}
+	n, err := s.r.Read(p)
+	if s.at > 0 {
+		s.at -= n
+	}
+	return n, err
+}
+
+var errStumble = errors.New("the connection broke")
+
+// TestReadErrorIsNoDamage: wherever reading fails, the error says so, and
+// not that the manifest is bad.
+func TestReadErrorIsNoDamage(t *testing.T) {
+	m := &Manifest{Tool: "t", JobID: "j", Objects: []Object{{Input: Input{URI: "a"}, Status: Failed, Error: "e"}}}
+	text, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range text {
+		_, err := Read(&stumbling{bytes.NewReader(text), at}, func(*Object) error { return nil })
+		if !errors.Is(err, errStumble) {
+			t.Fatalf("failing at byte %d of %d: %v", at, len(text), err)
+		}
+	}
+}
