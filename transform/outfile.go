@@ -66,6 +66,8 @@ func (f *outFile) blamesInput(err error) bool {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return false // the job's end; a read may have been cut off by it too
+	case errors.Is(err, store.ErrChanged):
+		return true // nothing but an input is pinned
 	case f.src != nil && f.src.failed != nil:
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -121,6 +122,52 @@ func copyAll(t *testing.T, in, out *s3.Store, data []byte) (want []byte) {
 		t.Fatal(err)
 	}
 	return want
+}
+
+// TestServerCopiesChanged: a real server does not copy from an object that was
+// replaced or removed while it was read, and the error names that object.
+func TestServerCopiesChanged(t *testing.T) {
+	server := s3test.Start(t)
+	data := random(20<<20, 7)
+	for name, change := range map[string]func(*s3test.Server, string) error{
+		"replaced": func(b *s3test.Server, key string) error { _, err := b.Put(key, data[1:]); return err },
+		"removed":  (*s3test.Server).Delete,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bucket, err := server.NewBucket()
+			if err == nil {
+				_, err = bucket.Put("in/a b+ü", data)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := openAt(t, bucket.Endpoint, bucket.Bucket, "", s3.Options{})
+			src, _, err := s.Open(t.Context(), "in/a b+ü")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer src.Close()
+			o, err := s.Create(t.Context(), "out/o", store.New)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer o.Abort()
+			if err := change(bucket, "in/a b+ü"); err != nil {
+				t.Fatal(err)
+			}
+			_, err = o.(copier).WriteFrom(data, src, 0)
+			var e *store.Error
+			if !errors.As(err, &e) || e.URI != s.URI("in/a b+ü") || !errors.Is(err, store.ErrChanged) {
+				t.Errorf("write from: %v", err)
+			}
+			if err := o.Commit(t.Context()); !errors.Is(err, store.ErrChanged) {
+				t.Errorf("commit: %v", err)
+			}
+			if _, _, err := bucket.Get("out/o"); !isStatus(err, 404) {
+				t.Errorf("the object was made, or not: %v", err)
+			}
+		})
+	}
 }
 
 // TestServerCleans: what an unfinished object left is found and removed.
