@@ -1,7 +1,9 @@
 package transform
 
 import (
+	"cmp"
 	"context"
+	"errors"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -106,6 +108,9 @@ func (a *ahead) close() {
 	}
 }
 
+// errNotQueued says that no more objects are opened ahead. Why, queue tells.
+var errNotQueued = errors.New("the objects could not be queued")
+
 // open opens the cutter's next object, or takes the one that was opened ahead.
 func (r *run) open(ctx context.Context, o *object) (*pinned, error) {
 	if r.ahead == nil {
@@ -114,7 +119,9 @@ func (r *run) open(ctx context.Context, o *object) (*pinned, error) {
 	select {
 	case w, ok := <-r.ahead.order:
 		if !ok {
-			return nil, ctx.Err() // only the job's end closes it while somebody asks
+			// Only the job's end closes it while somebody asks; the end may
+			// be a failure to queue, of which ctx does not know yet.
+			return nil, cmp.Or(ctx.Err(), errNotQueued)
 		}
 		defer r.ahead.budget.Release(w.held)
 		select {

@@ -266,6 +266,12 @@ func (l *logWriter) commit() error {
 
 // write adds a group to the file and syncs it. The caller holds l.io.
 func (l *logWriter) write(data []byte) error {
+	l.mu.Lock()
+	broken := l.broken
+	l.mu.Unlock()
+	if broken != nil { // by another's commit, while this one waited for its turn
+		return broken
+	}
 	err := l.tryWrite(data)
 	l.mu.Lock()
 	defer l.mu.Unlock()

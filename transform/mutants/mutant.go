@@ -41,5 +41,5 @@ func (m *mutant) breakText(text string) (string, error) {
 // allMutants is the table, by the part of the house that each breaks.
 func allMutants() []mutant {
 	return slices.Concat(framingMutants(), formatMutants(), compressMutants(), tableMutants(), spliceMutants(), parquetJobMutants(), hostMutants(), blameMutants(),
-		engineMutants(), askMutants(), policyMutants(), resumeMutants(), storeMutants(), manifestMutants(), s3Mutants(), takeoverMutants())
+		engineMutants(), askMutants(), policyMutants(), resumeMutants(), logMutants(), storeMutants(), manifestMutants(), s3Mutants(), takeoverMutants())
 }
