@@ -215,7 +215,7 @@ func start(t *testing.T, spec Spec, in, out store.Store, host workers.Host, prog
 	if err != nil {
 		return nil, err
 	}
-	res, err := Run(t.Context(), closing(t, plan), []workers.Host{host}, progress)
+	res, err := Run(t.Context(), closing(t, plan), workers.Fleet{Hosts: []workers.Host{host}}, progress)
 	return whole(out, res, err)
 }
 

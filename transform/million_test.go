@@ -255,7 +255,7 @@ func (c *crowd) run(t *testing.T) (res *Result, most int64, err error) {
 		t.Fatal(err)
 	}
 	defer plan.Close()
-	res, err = Run(t.Context(), plan, []workers.Host{fakeAnswers{}}, new(Progress))
+	res, err = Run(t.Context(), plan, workers.Fleet{Hosts: []workers.Host{fakeAnswers{}}}, new(Progress))
 	return res, 0, err
 }
 

@@ -3,6 +3,8 @@ package transform
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/batchmill/batchmill/workers"
 )
 
 // Progress tells how far a job is that is planned or running. The zero value is ready; it may be
@@ -48,6 +50,14 @@ func (p *Progress) begin(r *run) {
 	p.planned(r.plan)
 	p.run.Store(r)
 	p.started.Store(&now)
+}
+
+// Hosts tells what each host of the job has done so far; nil before it runs.
+func (p *Progress) Hosts() []workers.HostStats {
+	if r := p.run.Load(); r != nil {
+		return r.pool.Stats()
+	}
+	return nil
 }
 
 // elapsed is how long the job has been running.

@@ -65,8 +65,8 @@ type run struct {
 // Run runs the job to its end. When every object is published, held or failed,
 // it writes the manifest and returns it; an error means that the job stopped
 // before, and that the same call goes on with it. Outputs of an earlier run of
-// the same job are kept. hosts must be at least one, unless nothing is left to do.
-func Run(ctx context.Context, p *Plan, hosts []workers.Host, progress *Progress) (_ *Result, err error) {
+// the same job are kept. The fleet must have a host or a source, unless nothing is left to do.
+func Run(ctx context.Context, p *Plan, fleet workers.Fleet, progress *Progress) (_ *Result, err error) {
 	st, done, err := beginState(ctx, p)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func Run(ctx context.Context, p *Plan, hosts []workers.Host, progress *Progress)
 	if done != nil {
 		return done, nil
 	}
-	r := newRun(p, st, hosts, progress)
+	r := newRun(p, st, fleet, progress)
 	if err := r.stages(ctx); err != nil {
 		return nil, err
 	}
@@ -122,12 +122,12 @@ func (p *Plan) overtaken(err error, try int) bool {
 	return errors.Is(err, store.ErrGrown) || !locks && ClassOf(err) == Usage && try < 3
 }
 
-func newRun(p *Plan, st *state, hosts []workers.Host, progress *Progress) *run {
+func newRun(p *Plan, st *state, fleet workers.Fleet, progress *Progress) *run {
 	s := &p.Spec
 	w := newWindow(p.windowMemory())
 	r := &run{
 		plan: p, state: st, progress: progress, window: w,
-		pool: workers.NewPool(hosts, workers.Limits{Concurrency: int(s.Concurrency),
+		pool: workers.NewPool(fleet, workers.Limits{Concurrency: int(s.Concurrency),
 			HostWait: time.Duration(s.HostWait), ReadyTimeout: time.Duration(s.ReadyTimeout)}),
 		layout:     newLayout(p.codec.open()),
 		work:       make(chan *place),

@@ -129,7 +129,7 @@ func (w *world) runFrom(ctx context.Context, in, out store.Store) (*Result, *run
 	}
 	progress := new(Progress)
 	defer plan.Close()
-	res, err := Run(ctx, plan, hosts, progress)
+	res, err := Run(ctx, plan, workers.Fleet{Hosts: hosts}, progress)
 	return res, progress.run.Load(), err
 }
 

@@ -152,7 +152,7 @@ func (w *world) run(ctx context.Context, out store.Store) (*Result, *run, error)
 	}
 	progress := new(Progress)
 	defer plan.Close()
-	res, err := Run(ctx, plan, hosts, progress)
+	res, err := Run(ctx, plan, workers.Fleet{Hosts: hosts}, progress)
 	res, err = whole(w.output, res, err)
 	return res, progress.run.Load(), err
 }

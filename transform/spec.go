@@ -20,6 +20,9 @@ type Spec struct {
 	InputManifest string      `yaml:"input-manifest,omitempty" json:"input-manifest,omitempty"`
 	Output        string      `yaml:"output,omitempty" json:"output"`
 	Hosts         []string    `yaml:"host,omitempty" json:"host"`
+	Image         string      `yaml:"image,omitempty" json:"image,omitempty"`
+	Command       string      `yaml:"command,omitempty" json:"command,omitempty"`
+	Replicas      int         `yaml:"replicas,omitempty" json:"replicas,omitempty"`
 	InputFormat   string      `yaml:"input-format,omitempty" json:"input-format,omitempty"`
 	OutputFormat  string      `yaml:"output-format,omitempty" json:"output-format,omitempty"`
 	ColumnType    []string    `yaml:"column-type,omitempty" json:"column-type,omitempty"`
@@ -211,7 +214,7 @@ func (s *Spec) checkSizes() error {
 		value int64
 	}{
 		{"--batch-records", int64(s.BatchRecords)}, {"--batch-bytes", int64(s.BatchBytes)},
-		{"--row-group-records", int64(s.RowGroup)}, {"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
+		{"--row-group-records", int64(s.RowGroup)}, {"--replicas", int64(s.Replicas)}, {"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
 		{"--max-record", int64(s.MaxRecord)}, {"--max-response", int64(s.MaxResponse)},
 	} {
 		if n.value < 0 {

@@ -134,7 +134,7 @@ func (w *world) runAs(ctx context.Context, in, out store.Store, retry bool) (*Re
 	for _, h := range w.hosts {
 		hosts = append(hosts, h)
 	}
-	res, err := Run(ctx, plan, hosts, new(Progress))
+	res, err := Run(ctx, plan, workers.Fleet{Hosts: hosts}, new(Progress))
 	return whole(w.output, res, err)
 }
 

@@ -50,7 +50,7 @@ func fleet(t *testing.T, n int, l Limits) *Pool {
 	for i := range hosts {
 		hosts[i] = &fake{name: string(rune('a' + i))}
 	}
-	p := NewPool(hosts, l)
+	p := NewPool(Fleet{Hosts: hosts}, l)
 	for _, m := range p.Members() {
 		if err := p.Warm(t.Context(), m); err != nil {
 			t.Fatal(err)

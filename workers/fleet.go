@@ -19,6 +19,10 @@ type HostStats struct {
 	Records   int64 // answered well
 	Retries   int64 // requests that had to be asked again
 	Ejections int64
+	Hedges    int64 // requests that asked a second host about what a first one was slow with
+
+	Limit    int // requests that it may have in flight at once, now
+	InFlight int
 
 	P50, P95, P99 time.Duration // of good answers; 0 without one
 }
@@ -36,6 +40,7 @@ func (p *Pool) Stats() []HostStats {
 		stats[i] = HostStats{
 			Name: m.Name(), Ready: m.ready, Up: m.up() && !m.probing, Dropped: m.dropped,
 			Requests: m.requests, Records: m.records, Retries: m.retries, Ejections: m.ejections,
+			Limit: m.limit, InFlight: m.inFlight,
 			P50: t.P50, P95: t.P95, P99: t.P99,
 		}
 	}

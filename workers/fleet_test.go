@@ -180,7 +180,7 @@ func client(t *testing.T, p *Pool, r *rand.Rand) {
 }
 
 func BenchmarkAcquireRelease(b *testing.B) {
-	p := NewPool([]Host{&fake{name: "a"}, &fake{name: "b"}}, Limits{Concurrency: 8})
+	p := NewPool(Fleet{Hosts: []Host{&fake{name: "a"}, &fake{name: "b"}}}, Limits{Concurrency: 8})
 	for _, m := range p.Members() {
 		if err := p.Warm(b.Context(), m); err != nil {
 			b.Fatal(err)

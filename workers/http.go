@@ -2,6 +2,7 @@ package workers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -42,6 +43,12 @@ type HTTPOptions struct {
 	MaxConns int
 	// Headers go with every request.
 	Headers []HeaderValue
+	// Dial opens a connection to the host where its URL does not say how: to a
+	// socket, or to an address that changes. Nil dials the URL's host over TCP.
+	// What it returns counts as unreachable if it is an error.
+	Dial func(ctx context.Context) (net.Conn, error) `json:"-"`
+	// Name is shown instead of the URL; "" shows the URL.
+	Name string
 }
 
 // Validate names the field that is wrong and its fix. It never prints what may be secret.
@@ -96,7 +103,7 @@ func NewHTTPHost(o HTTPOptions) (*HTTPHost, error) {
 	if o.MaxConns == 0 {
 		o.MaxConns = defaultConcurrency
 	}
-	h := &HTTPHost{name: nameOf(u), timeout: o.Timeout, maxResponse: o.MaxResponse,
+	h := &HTTPHost{name: cmp.Or(o.Name, nameOf(u)), timeout: o.Timeout, maxResponse: o.MaxResponse,
 		headers: o.Headers, base: baseHeader(o.Headers), transport: newTransport(o)}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/" // JoinPath makes relative paths without it
@@ -113,10 +120,9 @@ func NewHTTPHost(o HTTPOptions) (*HTTPHost, error) {
 func newTransport(o HTTPOptions) *http.Transport {
 	var only1 http.Protocols
 	only1.SetHTTP1(true)
-	dialer := &net.Dialer{Timeout: min(longestDial, max(o.Timeout/2, time.Millisecond))}
 	return &http.Transport{
 		Proxy:                  nil,
-		DialContext:            dialer.DialContext,
+		DialContext:            dialContext(o),
 		DisableCompression:     true,
 		IdleConnTimeout:        idleTime,
 		MaxIdleConns:           o.MaxConns,
@@ -125,6 +131,25 @@ func newTransport(o HTTPOptions) *http.Transport {
 		Protocols:              &only1,
 		ReadBufferSize:         32 << 10,
 		WriteBufferSize:        writeBuffer(o.MaxConns),
+	}
+}
+
+// dialContext opens connections for o. An error of o.Dial counts as one of the
+// net package's own: the host is not there.
+func dialContext(o HTTPOptions) func(context.Context, string, string) (net.Conn, error) {
+	within := min(longestDial, max(o.Timeout/2, time.Millisecond))
+	if o.Dial == nil {
+		dialer := &net.Dialer{Timeout: within}
+		return dialer.DialContext
+	}
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		conn, err := o.Dial(ctx)
+		if _, ok := errors.AsType[*net.OpError](err); err != nil && !ok {
+			err = &net.OpError{Op: "dial", Net: network, Err: err}
+		}
+		return conn, err
 	}
 }
 

@@ -27,9 +27,9 @@ type Pool struct {
 }
 
 // NewPool makes a fleet. No host gets a request before Warm has found it ready.
-func NewPool(hosts []Host, l Limits) *Pool {
+func NewPool(f Fleet, l Limits) *Pool {
 	p := &Pool{limits: l.withDefaults(), changed: make(chan struct{}), idle: time.Now()}
-	for _, h := range hosts {
+	for _, h := range f.Hosts {
 		p.members = append(p.members, newMember(p, h))
 	}
 	return p

@@ -174,7 +174,7 @@ func TestAllDropped(t *testing.T) {
 }
 
 func TestNoHosts(t *testing.T) {
-	p := NewPool(nil, Limits{})
+	p := NewPool(Fleet{}, Limits{})
 	if _, err := p.Acquire(t.Context(), 0, nil); err == nil || !strings.Contains(err.Error(), "--host") {
 		t.Errorf("a pool without hosts says %v", err)
 	}

@@ -106,7 +106,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 func TestWarmPingsUntilReady(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		f := &fake{name: "a", notYet: 6, params: Parameters{MaxConcurrent: 7}}
-		p := NewPool([]Host{f}, Limits{})
+		p := NewPool(Fleet{Hosts: []Host{f}}, Limits{})
 		start := time.Now()
 		if err := p.Warm(t.Context(), p.Members()[0]); err != nil {
 			t.Fatal(err)
@@ -124,7 +124,7 @@ func TestWarmPingsUntilReady(t *testing.T) {
 
 func TestNobodyReady(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		p := NewPool([]Host{&fake{name: "a", notYet: -1}, &fake{name: "b", notYet: -1}}, Limits{ReadyTimeout: time.Minute})
+		p := NewPool(Fleet{Hosts: []Host{&fake{name: "a", notYet: -1}, &fake{name: "b", notYet: -1}}}, Limits{ReadyTimeout: time.Minute})
 		var wg sync.WaitGroup
 		check := func(ask func() error) {
 			wg.Go(func() {
@@ -147,7 +147,7 @@ func TestNobodyReady(t *testing.T) {
 func TestLateHost(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		late := &fake{name: "late", notYet: 1000, params: Parameters{MaxPayload: 5, MaxConcurrent: 9}}
-		p := NewPool([]Host{&fake{name: "a", params: Parameters{MaxPayload: 9, MaxConcurrent: 2}}, late}, Limits{ReadyTimeout: time.Minute})
+		p := NewPool(Fleet{Hosts: []Host{&fake{name: "a", params: Parameters{MaxPayload: 9, MaxConcurrent: 2}}, late}}, Limits{ReadyTimeout: time.Minute})
 		var wg sync.WaitGroup
 		for _, m := range p.Members() {
 			wg.Go(func() {
@@ -169,7 +169,7 @@ func TestLateHost(t *testing.T) {
 
 func TestWarmIsCancelled(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		p := NewPool([]Host{&fake{name: "a", notYet: -1}}, Limits{})
+		p := NewPool(Fleet{Hosts: []Host{&fake{name: "a", notYet: -1}}}, Limits{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := p.Warm(ctx, p.Members()[0]); !errors.Is(err, context.DeadlineExceeded) {

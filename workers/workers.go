@@ -9,6 +9,13 @@ import (
 	"time"
 )
 
+// A Fleet is what a job's hosts are, and where more of them come from. It needs
+// at least one of either.
+type Fleet struct {
+	Hosts   []Host
+	Sources []Source
+}
+
 // A Request is one invocation.
 type Request struct {
 	// Body is the payload. The host does not touch it after Invoke has
@@ -63,4 +70,26 @@ type Host interface {
 	// host's timeout. Every status is a response; the error is for what never
 	// became one, and is a *TransportError unless ctx has ended.
 	Invoke(ctx context.Context, r *Request) (Response, error)
+}
+
+// A Kept host is one whose server somebody has to start, and to start again
+// when it ends.
+type Kept interface {
+	Host
+	// Keep starts the server, and starts it again, after pauses that grow, each
+	// time it ends by itself. It returns ctx's error once that has ended, or
+	// says why it gave the server up. When it returns, nothing is left of what
+	// it started, for which it takes a bounded time. It is called once.
+	Keep(ctx context.Context) error
+}
+
+// A Source finds hosts that come and go, such as the addresses behind a name.
+type Source interface {
+	// Name is the source as messages show it, without secrets.
+	Name() string
+	// Watch calls found with all hosts that there are, once they are known and
+	// after every change, from one goroutine. A host that stays is the same
+	// value each time. What goes wrong meanwhile is told to trouble, and tried
+	// again. Watch returns ctx's error once that has ended.
+	Watch(ctx context.Context, found func([]Host), trouble func(error)) error
 }

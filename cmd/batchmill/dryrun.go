@@ -15,7 +15,7 @@ const maxShownPayload = 2 << 10
 // dryRun shows on stdout what a run would do. It sends and writes nothing, and
 // makes no directory; headers are resolved, so that a missing secret is found.
 func (a *app) dryRun(ctx context.Context, o *options) error {
-	hosts, err := a.openHosts(&o.spec)
+	hosts, err := a.openFleet(&o.spec)
 	if err != nil {
 		return err
 	}
@@ -27,11 +27,7 @@ func (a *app) dryRun(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, h := range hosts {
-		names = append(names, h.Name())
-	}
-	writePlan(a.stdout, p, names)
+	writePlan(a.stdout, p, hosts.names)
 	writePayload(a.stdout, p)
 	return nil
 }

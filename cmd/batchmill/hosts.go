@@ -17,39 +17,62 @@ const idleConnections = 64
 // maxHeaderFile bounds the file that a header's value is read from, in bytes.
 const maxHeaderFile = 64 << 10
 
-type hostList []*workers.HTTPHost
+// fleet is what a job's hosts are or come from, and how to be done with them.
+type fleet struct {
+	workers.Fleet
+	names   []string // of hosts and sources, as a plan shows them
+	closers []func()
+}
 
-// openHosts makes the fleet that spec names; nothing is sent yet.
-func (a *app) openHosts(spec *transform.Spec) (hostList, error) {
-	headers, err := a.headers(spec.HostHeader)
+// openFleet makes the fleet that spec names; nothing is started or sent yet.
+// Close it when no job uses it any more.
+func (a *app) openFleet(spec *transform.Spec) (_ *fleet, err error) {
+	f := new(fleet)
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	options, err := a.hostOptions(spec)
 	if err != nil {
 		return nil, err
 	}
-	var hosts hostList
 	for _, url := range spec.Hosts {
-		h, err := workers.NewHTTPHost(workers.HTTPOptions{
-			URL: url, Timeout: time.Duration(spec.Timeout), MaxResponse: int64(spec.MaxResponse),
-			MaxConns: max(idleConnections, int(spec.Concurrency)), Headers: headers,
-		})
-		if err != nil {
-			return nil, usageError("", "%w", err)
+		options.URL = url
+		if err := f.addURL(options); err != nil {
+			return nil, err
 		}
-		hosts = append(hosts, h)
 	}
-	return hosts, nil
+	return f, nil
 }
 
-func (l hostList) workers() []workers.Host {
-	list := make([]workers.Host, len(l))
-	for i, h := range l {
-		list[i] = h
-	}
-	return list
+// hostOptions are what all hosts of spec have in common.
+func (a *app) hostOptions(spec *transform.Spec) (workers.HTTPOptions, error) {
+	headers, err := a.headers(spec.HostHeader)
+	return workers.HTTPOptions{Timeout: time.Duration(spec.Timeout), MaxResponse: int64(spec.MaxResponse),
+		MaxConns: max(idleConnections, int(spec.Concurrency)), Headers: headers}, err
 }
 
-func (l hostList) close() {
-	for _, h := range l {
-		h.Close()
+// addURL adds the host that one --host names.
+func (f *fleet) addURL(o workers.HTTPOptions) error {
+	h, err := workers.NewHTTPHost(o)
+	if err != nil {
+		return usageError("", "%w", err)
+	}
+	f.add(h, h.Close)
+	return nil
+}
+
+// add adds a host that is closed with the fleet.
+func (f *fleet) add(h workers.Host, closer func()) {
+	f.Hosts = append(f.Hosts, h)
+	f.names = append(f.names, h.Name())
+	f.closers = append(f.closers, closer)
+}
+
+func (f *fleet) close() {
+	for _, c := range f.closers {
+		c()
 	}
 }
 

@@ -89,6 +89,9 @@ func (o *options) bindPlaces(b *binder) {
 	b.text(&s.InputManifest, "input-manifest", "URI\ta list of objects, on disk or S3: a JSON array of {\"prefix\": \"s3://bucket/prefix/\"} and of names behind that prefix")
 	b.text(&s.Output, "output", "URI\tdirectory or s3://bucket/prefix for the outputs; never inside the input")
 	b.list(&s.Hosts, "host", "URL\tURL of an inference host; repeatable; without a path it follows the container contract (ping, invocations), with a path it is POSTed to as it is")
+	b.text(&s.Image, "image", "NAME\timage to start hosts from as containers, instead of --host")
+	b.text(&s.Command, "command", "WORDS\tcommand to start hosts with as processes, instead of --host")
+	b.number(&s.Replicas, "replicas", "N\thow many hosts to start (default 1)")
 	b.list(&s.HostHeader, "host-header", "NAME=@FILE\tor NAME=$VARIABLE: a header for every request, read from a file or the environment; repeatable")
 }
 

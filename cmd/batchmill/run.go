@@ -112,11 +112,11 @@ func checkProgress(o *options) error {
 // about nothing but the rejects of an earlier run.
 func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 	spec := &o.spec
-	if len(spec.Hosts) == 0 {
+	if len(spec.Hosts) == 0 && spec.Image == "" && spec.Command == "" {
 		return usageError("start one with batchmill host, or look at the plan with --dry-run",
-			"no host; name at least one with --host http://...")
+			"no host; name at least one with --host http://..., or have one started with --image or --command")
 	}
-	hosts, err := a.openHosts(spec)
+	hosts, err := a.openFleet(spec)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 	return end
 }
 
-func planAndRun(ctx context.Context, spec *transform.Spec, hosts hostList, progress *transform.Progress, retry bool) (*transform.Result, error) {
+func planAndRun(ctx context.Context, spec *transform.Spec, hosts *fleet, progress *transform.Progress, retry bool) (*transform.Result, error) {
 	plan, err := openPlan(ctx, spec, progress)
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func planAndRun(ctx context.Context, spec *transform.Spec, hosts hostList, progr
 	// The collector may let the heap grow to twice what is alive; not with a
 	// full window. What is not in the window takes the rest.
 	debug.SetMemoryLimit(int64(spec.Memory) + 64<<20)
-	return transform.Run(ctx, plan, hosts.workers(), progress)
+	return transform.Run(ctx, plan, hosts.Fleet, progress)
 }
 
 // openPlan plans the job, then makes its output: whatever the configuration

@@ -147,5 +147,5 @@ func (r runner) run(ctx context.Context) (*transform.Result, error) {
 		return nil, err
 	}
 	defer host.Close()
-	return transform.Run(ctx, plan, []workers.Host{host}, new(transform.Progress))
+	return transform.Run(ctx, plan, workers.Fleet{Hosts: []workers.Host{host}}, new(transform.Progress))
 }
