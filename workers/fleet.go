@@ -2,6 +2,7 @@ package workers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,8 @@ type HostStats struct {
 	Ejections int64
 	Hedges    int64 // requests that asked a second host about what a first one was slow with
 
-	Limit    int // requests that it may have in flight at once, now
+	Limit    int           // requests that it may have in flight at once, now
+	Limits   []LimitChange // how that went over time
 	InFlight int
 
 	P50, P95, P99 time.Duration // of good answers; 0 without one
@@ -30,19 +32,26 @@ type HostStats struct {
 // Percentiles of the time from a request's start to its whole answer.
 type Percentiles struct{ P50, P95, P99 time.Duration }
 
-// Stats describes every host, in the order of Members.
+// departed is the name of those hosts together that left long ago.
+const departed = "others that left"
+
+// Stats describes every host: those that are there, in the order they came, and
+// those that left.
 func (p *Pool) Stats() []HostStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	stats := make([]HostStats, len(p.members))
-	for i, m := range p.members {
-		t := percentiles(m.latency)
-		stats[i] = HostStats{
-			Name: m.Name(), Ready: m.ready, Up: m.up() && !m.probing, Dropped: m.dropped,
-			Requests: m.requests, Records: m.records, Retries: m.retries, Ejections: m.ejections,
-			Limit: m.limit, InFlight: m.inFlight,
-			P50: t.P50, P95: t.P95, P99: t.P99,
+	var stats []HostStats
+	for _, m := range slices.Concat(p.members, p.left) {
+		t, name := percentiles(m.latency), departed
+		if m.host != nil {
+			name = m.Name()
 		}
+		stats = append(stats, HostStats{
+			Name: name, Ready: m.ready, Up: m.up() && !m.probing, Dropped: m.dropped,
+			Requests: m.requests, Records: m.records, Retries: m.retries, Ejections: m.ejections,
+			Hedges: m.hedges, Limit: m.limiter.limit, Limits: slices.Clone(m.track.changes), InFlight: m.inFlight,
+			P50: t.P50, P95: t.P95, P99: t.P99,
+		})
 	}
 	return stats
 }
@@ -52,7 +61,7 @@ func (p *Pool) Latency() Percentiles {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := newMember(p, nil).latency
-	for _, m := range p.members {
+	for _, m := range slices.Concat(p.members, p.left) {
 		all.Merge(m.latency)
 	}
 	return percentiles(all)
@@ -91,7 +100,7 @@ func (p *Pool) count() (usable, capacity int) {
 	for _, m := range p.members {
 		if m.up() {
 			usable++
-			capacity += m.limit
+			capacity += m.limiter.limit
 		}
 	}
 	return usable, capacity
@@ -107,18 +116,6 @@ func (p *Pool) Capacity() int {
 
 // HostReason is what is wrong with one host.
 type HostReason struct{ Host, Reason string }
-
-// reasons is called with mu held.
-func (p *Pool) reasons() []HostReason {
-	list := make([]HostReason, len(p.members))
-	for i, m := range p.members {
-		list[i] = HostReason{Host: m.Name(), Reason: m.reason}
-		if m.dropped != "" {
-			list[i].Reason = m.dropped
-		}
-	}
-	return list
-}
 
 // An UnavailableError says that no host can be had for longer than the job may
 // wait; exit code 69.
@@ -138,8 +135,12 @@ func (e *UnavailableError) Error() string {
 		what, e.Waited.Round(time.Second), e.Since.Format(time.RFC3339), join(e.Hosts), flag)
 }
 
-// An AllDroppedError says that no host is one we can use; exit code 64.
-type AllDroppedError struct{ Hosts []HostReason }
+// An AllDroppedError says that no host is one we can use; exit code 64, or 69
+// where a server that was started is gone.
+type AllDroppedError struct {
+	Hosts []HostReason
+	Gone  bool
+}
 
 func (e *AllDroppedError) Error() string {
 	return "no host is left: " + join(e.Hosts)

@@ -104,15 +104,19 @@ func TestPayloadLimitIsLearned(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	for _, c := range []struct {
-		l    Limits
-		told int
-		want int
-	}{{Limits{}, 0, 4}, {Limits{}, 9, 9}, {Limits{Concurrency: 2}, 9, 2}, {Limits{}, 1 << 30, 1024}, {Limits{}, -1, 4}} {
-		if got := c.l.of(Parameters{MaxConcurrent: c.told}); got != c.want {
-			t.Errorf("%+v with %d told is %d, want %d", c.l, c.told, got, c.want)
+		l           Limits
+		told        int
+		limit, most int
+	}{
+		{Limits{}, 0, 1, 256}, {Limits{}, 9, 1, 9}, {Limits{}, 1, 1, 1}, {Limits{}, 1 << 30, 1, 256}, {Limits{}, -1, 1, 256},
+		{Limits{Concurrency: 5}, 9, 5, 5}, {Limits{Concurrency: 500}, 0, 500, 500}, {Limits{MaxConcurrency: 16}, 0, 1, 16},
+		{Limits{Hold: true}, 0, 2, 256}, {Limits{Hold: true}, 1, 1, 1}, {Limits{Hold: true, Concurrency: 5}, 0, 5, 5},
+	} {
+		if got := c.l.withDefaults().limiter(Parameters{MaxConcurrent: c.told}); got.limit != c.limit || got.most != c.most {
+			t.Errorf("%+v with %d told begins at %d and ends at %d, want %d and %d", c.l, c.told, got.limit, got.most, c.limit, c.most)
 		}
 	}
-	for _, bad := range []Limits{{Concurrency: -1}, {HostWait: -1}, {ReadyTimeout: -1}} {
+	for _, bad := range []Limits{{Concurrency: -1}, {MaxConcurrency: -1}, {HostWait: -1}, {ReadyTimeout: -1}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v passes", bad)
 		}
@@ -163,7 +167,7 @@ func client(t *testing.T, p *Pool, r *rand.Rand) {
 		if err != nil {
 			continue
 		}
-		if room := l.Member().limit; func() int { p.mu.Lock(); defer p.mu.Unlock(); return l.Member().inFlight }() > room {
+		if room := l.Member().limiter.limit; func() int { p.mu.Lock(); defer p.mu.Unlock(); return l.Member().inFlight }() > room {
 			t.Errorf("%s is over its limit", l.Member().Name())
 		}
 		time.Sleep(time.Duration(r.IntN(50)) * time.Millisecond)

@@ -39,7 +39,7 @@ type HTTPOptions struct {
 	Timeout time.Duration
 	// MaxResponse is the largest response body in bytes, after decompression; 0 is 64 MiB.
 	MaxResponse int64
-	// MaxConns is how many idle connections are kept; 0 is 4.
+	// MaxConns is how many idle connections are kept; 0 is 64.
 	MaxConns int
 	// Headers go with every request.
 	Headers []HeaderValue
@@ -101,7 +101,7 @@ func NewHTTPHost(o HTTPOptions) (*HTTPHost, error) {
 		o.MaxResponse = defaultMaxResponse
 	}
 	if o.MaxConns == 0 {
-		o.MaxConns = defaultConcurrency
+		o.MaxConns = defaultConns
 	}
 	h := &HTTPHost{name: cmp.Or(o.Name, nameOf(u)), timeout: o.Timeout, maxResponse: o.MaxResponse,
 		headers: o.Headers, base: baseHeader(o.Headers), transport: newTransport(o)}

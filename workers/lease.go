@@ -14,12 +14,14 @@ type Lease struct {
 	// before Release; it is counted in [HostStats] when the answer is good.
 	Records int
 
-	member *Member
-	sent   time.Time // when it was granted, then when Invoke began
-	took   time.Duration
-	size   int
-	asked  int64
-	over   bool
+	member  *Member
+	granted time.Time
+	nth     int       // how many were in flight at the host with it
+	sent    time.Time // when it was granted, then when Invoke began
+	took    time.Duration
+	size    int
+	asked   int64
+	over    bool
 }
 
 // Member is the host that is leased.
@@ -36,6 +38,9 @@ func (l *Lease) Invoke(ctx context.Context, r *Request) (Response, error) {
 	l.took = time.Since(l.sent)
 	return resp, err
 }
+
+// Took is how long the last Invoke took.
+func (l *Lease) Took() time.Duration { return l.took }
 
 // Probe sends another request to the leased host, of which Release says nothing:
 // to see whether the host is well.
@@ -75,8 +80,10 @@ func (l *Lease) Cancel() {
 // giveBack ends a lease. Called with mu held, like all below.
 func (p *Pool) giveBack(l *Lease) {
 	l.over = true
-	l.member.inFlight--
-	l.member.requests += l.asked
+	m := l.member
+	m.limiter.account(time.Now(), m.inFlight)
+	m.inFlight--
+	m.requests += l.asked
 	p.inFlight--
 }
 
@@ -84,10 +91,11 @@ func (p *Pool) giveBack(l *Lease) {
 func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
 	m, now := l.member, time.Now()
 	if o.Cause == Good {
-		p.noteGood(l)
+		p.noteGood(l, now)
 		return
 	}
 	m.reason = reasonOf(o)
+	m.failed++
 	if v.Action == Retry || v.Action == Wait {
 		m.retries++
 	}
@@ -110,20 +118,40 @@ func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
 		m.eject()
 		m.restOrBackOff(v.Rest, l.sent, now)
 	case o.Cause == Busy:
-		m.restOrBackOff(v.Rest, l.sent, now)
-	case m.broken >= brokenInARow:
+		// Requests overtake each other: it may have come in before others that were sent first.
+		m.limiter.busy(now, max(l.nth-1, m.inFlight))
+		// One that serves others has room for less, and needs no rest.
+		if v.Rest > 0 || m.inFlight == 0 || m.limiter.fixed {
+			m.restOrBackOff(v.Rest, l.sent, now)
+		}
+	case m.broken >= brokenInARow, p.failsAlone(m):
 		m.eject()
 		m.backOff(l.sent, now)
+	case o.Cause == Broken:
+		m.limiter.bad(now, l.granted)
 	}
+}
+
+// failsAlone tells whether a host fails whatever it is asked, in any way, while
+// others answer. It would fail fast and so be free all the time, and get most
+// of the job. A stretch of bad records looks the same at one host, but not beside the others.
+func (p *Pool) failsAlone(m *Member) bool {
+	return m.failed >= failedInARow && p.clock.Load()-m.lastGood.Load() >= failedInARow
 }
 
 // noteGood: one good answer ends all suspicion against the host, and proves
 // that the fleet is alive.
-func (p *Pool) noteGood(l *Lease) {
+func (p *Pool) noteGood(l *Lease, now time.Time) {
 	m := l.member
-	m.backoff, m.broken, m.probing = 0, 0, false
+	if m.probing {
+		m.probing = false
+		m.limiter.restart(now)
+	}
+	m.backoff, m.broken, m.failed = 0, 0, 0
 	m.fits = max(m.fits, int64(l.size))
 	m.records += int64(l.Records)
+	m.limiter.good(now, l.granted, l.Records)
+	m.track.note(now, m.limiter.limit)
 	// The histogram's range ends at an hour; its error is for what lies beyond.
 	_ = m.latency.RecordValue(min(max(l.took.Microseconds(), 1), m.latency.HighestTrackableValue()))
 	p.trouble = time.Time{}

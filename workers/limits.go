@@ -6,18 +6,21 @@ import (
 )
 
 const (
-	defaultConcurrency = 4
-	defaultPatience    = 10 * time.Minute
-	// mostConcurrent caps what a host may claim in its execution-parameters.
-	mostConcurrent = 1024
+	defaultConns    = 64
+	defaultPatience = 10 * time.Minute
+	// DefaultMaxConcurrency is how many requests a host gets at once at most,
+	// where their number is found and not told.
+	DefaultMaxConcurrency = 256
 )
 
 // Limits say how hard the fleet is driven and how long it is waited for. The
 // zero value works.
 type Limits struct {
-	// Concurrency is the number of requests in flight per host; 0 means what
-	// the host says of itself, or 4.
-	Concurrency int
+	// Concurrency is the number of requests in flight per host; 0 finds the best
+	// for each, up to MaxConcurrency (0 is 256) and to what the host says of itself.
+	Concurrency, MaxConcurrency int
+	// Hold keeps a host's number at two, where it is found, until [Pool.Free].
+	Hold bool
 	// HostWait is how long to go on without a good answer once hosts are in
 	// trouble; ReadyTimeout how long to wait while no host is ready. 0 means 10 minutes.
 	HostWait, ReadyTimeout time.Duration
@@ -28,6 +31,8 @@ func (l Limits) Validate() error {
 	switch {
 	case l.Concurrency < 0:
 		return fmt.Errorf("--concurrency is %d: give auto or a number of at least 1", l.Concurrency)
+	case l.MaxConcurrency < 0:
+		return fmt.Errorf("--max-concurrency is %d: give a number of at least 1", l.MaxConcurrency)
 	case l.HostWait < 0:
 		return fmt.Errorf("--host-wait is %v: give a duration of at least 0", l.HostWait)
 	case l.ReadyTimeout < 0:
@@ -39,6 +44,9 @@ func (l Limits) Validate() error {
 // withDefaults replaces what is unset, or senseless, by its default.
 func (l Limits) withDefaults() Limits {
 	l.Concurrency = max(l.Concurrency, 0)
+	if l.MaxConcurrency <= 0 {
+		l.MaxConcurrency = DefaultMaxConcurrency
+	}
 	if l.HostWait <= 0 {
 		l.HostWait = defaultPatience
 	}
@@ -48,16 +56,18 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// of is the limit for a host with these parameters: the flag, then the host's
-// own word, then the default.
-func (l Limits) of(p Parameters) int {
-	switch {
-	case l.Concurrency > 0:
-		return l.Concurrency
-	case p.MaxConcurrent > 0:
-		return min(p.MaxConcurrent, mostConcurrent)
+// limiter is that of a host with these parameters: the flag, then the host's own
+// word, which is a bound, then what is found.
+func (l Limits) limiter(p Parameters) limiter {
+	most := l.MaxConcurrency
+	if p.MaxConcurrent > 0 {
+		most = min(most, p.MaxConcurrent)
 	}
-	return defaultConcurrency
+	found := newLimiter(l.Concurrency, most)
+	if l.Hold && !found.fixed {
+		found.hold()
+	}
+	return found
 }
 
 // strictest merges what two hosts tell: a batch must suit both.

@@ -13,6 +13,9 @@ const (
 	slowRest  = 30 * time.Second
 	// brokenInARow is how many requests in a row a host may break before it is ejected.
 	brokenInARow = 3
+	// failedInARow is how many requests in a row a host may fail in any way,
+	// while others answer as many, before it is ejected.
+	failedInARow = 5
 )
 
 // A Member is one host of a [Pool], with what the pool knows about it.
@@ -26,28 +29,36 @@ type Member struct {
 	// All below is guarded by pool.mu.
 	ready    bool
 	params   Parameters
-	limit    int
+	limiter  limiter
 	inFlight int
 	dropped  string    // why; empty while in use
+	gone     bool      // dropped because its server is gone for good, not because it is the wrong one
+	source   Source    // that found it; nil for the job's own hosts
 	reason   string    // the last thing that went wrong
 	rest     time.Time // no request before
 	rested   time.Time // when the last rest began
 	backoff  time.Duration
 	broken   int   // in a row
+	failed   int   // in a row, in any way
 	probing  bool  // ejected: one request at a time until a good answer
 	fits     int64 // the largest payload answered well, in bytes
 
-	requests, records, retries, ejections int64
-	latency                               *hdrhistogram.Histogram // microseconds
+	requests, records, retries, ejections, hedges int64
+
+	track   track
+	latency *hdrhistogram.Histogram // microseconds
 }
 
 func newMember(p *Pool, h Host) *Member {
-	return &Member{pool: p, host: h, limit: p.limits.of(Parameters{}), reason: "not ready yet",
+	return &Member{pool: p, host: h, limiter: p.limits.limiter(Parameters{}), reason: "not ready yet",
 		latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
 }
 
 // Name is the host's name, without secrets.
 func (m *Member) Name() string { return m.host.Name() }
+
+// Host is the host itself.
+func (m *Member) Host() Host { return m.host }
 
 // Good tells whether the host has given a good answer.
 func (m *Member) Good() bool { return m.good.Load() }
@@ -76,7 +87,7 @@ func (m *Member) room() int {
 	if m.probing {
 		return 1 - m.inFlight
 	}
-	return m.limit - m.inFlight
+	return m.limiter.limit - m.inFlight
 }
 
 // free: it can take a request now.
@@ -85,7 +96,9 @@ func (m *Member) free(now time.Time) bool {
 }
 
 // lighter compares load by share of the limit.
-func (m *Member) lighter(o *Member) bool { return m.inFlight*o.limit < o.inFlight*m.limit }
+func (m *Member) lighter(o *Member) bool {
+	return m.inFlight*o.limiter.limit < o.inFlight*m.limiter.limit
+}
 
 // restFor makes the host rest for d, or for longer if it does already.
 func (m *Member) restFor(d time.Duration, now time.Time) {

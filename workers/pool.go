@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,31 +13,41 @@ import (
 // one host. It starts no goroutines; who calls [Pool.Warm] brings one along.
 // Its methods may be called concurrently.
 type Pool struct {
-	limits  Limits
-	members []*Member
-	budget  Budget
-	clock   atomic.Uint64
+	limits Limits
+	budget Budget
+	clock  atomic.Uint64
 
 	mu       sync.Mutex
-	waiters  []*waiter     // by order, then by arrival
-	inFlight int           // leases given out
-	trouble  time.Time     // the first bad outcome since the last good one; zero without
-	idle     time.Time     // since when no host is ready; zero while one is
-	changed  chan struct{} // closed, and replaced, when a host becomes ready or is dropped
-	wake     *time.Timer   // runs serve when time alone may change who can be served
+	members  []*Member
+	left     []*Member         // that sources found once, and that are not there any more
+	sources  map[Source]string // and what went wrong with each the last time
+	waiters  []*waiter         // by order, then by arrival
+	inFlight int               // leases given out
+	trouble  time.Time         // the first bad outcome since the last good one; zero without
+	idle     time.Time         // since when no host is ready; zero while one is
+	changed  chan struct{}     // closed, and replaced, when a host becomes ready or is dropped
+	wake     *time.Timer       // runs serve when time alone may change who can be served
 }
 
-// NewPool makes a fleet. No host gets a request before Warm has found it ready.
+// NewPool makes a pool of a fleet's hosts; what its sources find joins it by
+// [Pool.Refresh]. No host gets a request before Warm has found it ready.
 func NewPool(f Fleet, l Limits) *Pool {
-	p := &Pool{limits: l.withDefaults(), changed: make(chan struct{}), idle: time.Now()}
+	p := &Pool{limits: l.withDefaults(), changed: make(chan struct{}), idle: time.Now(), sources: map[Source]string{}}
+	for _, s := range f.Sources {
+		p.sources[s] = "no address known yet"
+	}
 	for _, h := range f.Hosts {
 		p.members = append(p.members, newMember(p, h))
 	}
 	return p
 }
 
-// Members are the fleet's hosts in the order they were given. The slice is the pool's own.
-func (p *Pool) Members() []*Member { return p.members }
+// Members are the hosts that are there now, in the order they came.
+func (p *Pool) Members() []*Member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.members)
+}
 
 // Acquire waits for a host with room and leases it. Among the hosts that are
 // ready, not resting and have room it takes the less busy of two random ones.
@@ -110,8 +121,8 @@ const (
 	slowPing  = 2 * time.Second
 )
 
-// Warm asks m whether it is ready until it is. It returns nil when m is ready or
-// dropped, ctx's error, or an *UnavailableError when no host at all became
+// Warm asks m whether it is ready until it is. It returns nil when m is ready,
+// dropped or gone, ctx's error, or an *UnavailableError when no host at all became
 // ready within ReadyTimeout; while others are, it goes on asking.
 func (p *Pool) Warm(ctx context.Context, m *Member) error {
 	for wait := firstPing; ; wait = min(2*wait, slowPing) {
@@ -133,11 +144,11 @@ func (p *Pool) Warm(ctx context.Context, m *Member) error {
 func (p *Pool) warmed(m *Member, params Parameters, err error) (done bool, fatal error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m.dropped != "" {
+	if m.dropped != "" || !slices.Contains(p.members, m) {
 		return true, nil
 	}
 	if err == nil {
-		m.ready, m.params, m.limit = true, params, p.limits.of(params)
+		m.ready, m.params, m.limiter = true, params, p.limits.limiter(params)
 		m.reason = ""
 		p.idle = time.Time{}
 		p.announce()

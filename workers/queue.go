@@ -62,9 +62,7 @@ func (p *Pool) grant(now time.Time) {
 		m, avoided := p.pick(w.avoid, now)
 		switch {
 		case m != nil:
-			m.inFlight++
-			p.inFlight++
-			w.lease = &Lease{member: m, sent: now}
+			w.lease = p.lease(m, now)
 			close(w.served)
 			p.waiters = slices.Delete(p.waiters, i, i+1)
 		case avoided:
@@ -73,6 +71,14 @@ func (p *Pool) grant(now time.Time) {
 			return
 		}
 	}
+}
+
+// lease takes a place at m.
+func (p *Pool) lease(m *Member, now time.Time) *Lease {
+	m.limiter.account(now, m.inFlight)
+	m.inFlight++
+	p.inFlight++
+	return &Lease{member: m, granted: now, sent: now, nth: m.inFlight}
 }
 
 // fail ends every wait.
@@ -180,15 +186,11 @@ func (p *Pool) fatal() error {
 	now := time.Now()
 	switch {
 	case p.allDropped():
-		return &AllDroppedError{Hosts: p.reasons()}
+		return &AllDroppedError{Hosts: p.reasons(), Gone: p.allGone()}
 	case !p.idle.IsZero() && !now.Before(p.readyDeadline()):
 		return &UnavailableError{Since: p.idle, Waited: now.Sub(p.idle), NeverReady: true, Hosts: p.reasons()}
 	case !p.patience(now) && p.inFlight == 0:
 		return &UnavailableError{Since: p.trouble, Waited: now.Sub(p.trouble), Hosts: p.reasons()}
 	}
 	return nil
-}
-
-func (p *Pool) allDropped() bool {
-	return !slices.ContainsFunc(p.members, func(m *Member) bool { return m.dropped == "" })
 }

@@ -116,7 +116,7 @@ func TestWarmPingsUntilReady(t *testing.T) {
 			t.Errorf("ready after %v and %d pings", got, len(f.pings))
 		}
 		params, err := p.Await(t.Context())
-		if err != nil || params.MaxConcurrent != 7 || p.Capacity() != 7 {
+		if err != nil || params.MaxConcurrent != 7 || p.members[0].limiter.most != 7 {
 			t.Errorf("%+v, %v, capacity %d", params, err, p.Capacity())
 		}
 	})
@@ -161,7 +161,7 @@ func TestLateHost(t *testing.T) {
 			t.Errorf("%+v, %v", params, err)
 		}
 		wg.Wait()
-		if params, err := p.Await(t.Context()); err != nil || params.MaxPayload != 5 || params.MaxConcurrent != 2 || p.Capacity() != 11 {
+		if params, err := p.Await(t.Context()); err != nil || params.MaxPayload != 5 || params.MaxConcurrent != 2 || p.members[0].limiter.most != 2 || p.members[1].limiter.most != 9 {
 			t.Errorf("%+v, %v, capacity %d", params, err, p.Capacity())
 		}
 	})
