@@ -123,17 +123,18 @@ func (x *exchange) keep(text []byte) {
 }
 
 // invoke sends the request and takes its answers. The outcome is judged after
-// parsing; an error is errNoRoom, or says that the job has ended.
-func (r *run) invoke(ctx context.Context, a ask, lease *workers.Lease, x *exchange) (workers.Outcome, error) {
+// parsing, and stands with the lease of the host that it is about; an error is
+// errNoRoom, or says that the job has ended.
+func (r *run) invoke(ctx context.Context, a ask, lease *workers.Lease, x *exchange) (workers.Outcome, *workers.Lease, error) {
 	x.place.requests++
 	lease.Records = len(a.sel)
-	resp, err := lease.Invoke(ctx, &x.Request)
+	resp, lease, err := r.ask(ctx, lease, x)
 	switch {
 	case ctx.Err() != nil:
-		return workers.Outcome{}, ctx.Err() // the job's end; its memory goes with it
+		return workers.Outcome{}, lease, ctx.Err() // the job's end; its memory goes with it
 	case errors.Is(err, errNoRoom):
 		x.drop()
-		return workers.Outcome{}, errNoRoom
+		return workers.Outcome{}, lease, errNoRoom
 	}
 	o := workers.Classify(resp, err)
 	var text []byte
@@ -142,11 +143,20 @@ func (r *run) invoke(ctx context.Context, a ask, lease *workers.Lease, x *exchan
 	}
 	if o.Cause != workers.Good {
 		x.drop()
-		return o, nil
+		r.sizer.failed(x.place.level, o.Cause, timedOut(resp, err))
+		return o, lease, nil
 	}
 	x.keep(text)
 	r.learnAnswerSize(len(resp.Body) / len(a.sel))
-	return o, nil
+	if len(a.sel) == x.place.batch.Len() && a.tries == 0 {
+		r.sizer.answered(x.place.level, lease.Member(), lease.Took())
+	}
+	return o, lease, nil
+}
+
+// timedOut tells whether a request took too long, as we or the host say.
+func timedOut(resp workers.Response, err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || err == nil && (resp.Status == 408 || resp.Status == 504)
 }
 
 // learnAnswerSize keeps a running mean of the bytes of response per record, rounded up.

@@ -62,21 +62,32 @@ func (r *run) skipSettled(o *object, left int64) (int64, error) {
 	return max(0, left-was.In), nil
 }
 
-// capsFor are the caps of the next batch, of at most most records. What is known
-// (the log answers it, or it is the end that was found before) is cut as it is,
-// whatever the caps are now, and needs no host; else the batch ends where the
-// log goes on.
-func (r *run) capsFor(ctx context.Context, most int, known bool) (formats.Caps, error) {
+// capsFor are the caps of the next batch, of at most most records, and the level that
+// it helps to measure. What is known (the log answers it, or it is the end that was
+// found before) is cut as it is, whatever the caps are now, and needs no host; else the
+// batch ends where the log goes on.
+func (r *run) capsFor(ctx context.Context, most int, known bool) (formats.Caps, *level, error) {
 	if known {
-		return formats.Caps{Records: most, Bytes: math.MaxInt32}, nil
+		return formats.Caps{Records: most, Bytes: math.MaxInt32}, nil, nil
 	}
-	if r.told.Records == 0 {
+	if r.told.Bytes == 0 {
 		var err error
 		if r.told, err = r.awaitCaps(ctx); err != nil {
-			return formats.Caps{}, err
+			return formats.Caps{}, nil, err
 		}
 	}
-	return formats.Caps{Records: min(r.told.Records, most), Bytes: r.told.Bytes}, nil
+	caps, level := r.told, (*level)(nil)
+	if caps.Records == 0 {
+		var err error
+		if caps.Records, level, err = r.sizer.next(ctx); err != nil {
+			return formats.Caps{}, nil, err
+		}
+	}
+	if limit := r.pool.PayloadLimit(); limit > 0 {
+		caps.Bytes = min(caps.Bytes, limit)
+	}
+	caps.Records = min(caps.Records, most)
+	return caps, level, nil
 }
 
 // awaitCaps waits for a host, which may tell what it takes.
@@ -85,17 +96,29 @@ func (r *run) awaitCaps(ctx context.Context) (formats.Caps, error) {
 	if err != nil {
 		return formats.Caps{}, err
 	}
-	return r.plan.Spec.caps(told.MaxPayload, told.SingleRecord), nil
+	caps := r.plan.Spec.caps(told.MaxPayload, told.SingleRecord)
+	if caps.Records > 0 {
+		r.sizer.fix(caps.Records)
+	}
+	return caps, nil
+}
+
+// batchRecords is how many records a batch may have; 0 finds the best number.
+// Responses that are written whole make batches show in the output, so there the number is fixed.
+func (s *Spec) batchRecords() int {
+	if s.BatchRecords == 0 && s.Answers == "per-batch" {
+		return DefaultBatchRecords
+	}
+	return int(s.BatchRecords)
 }
 
 // caps are the bounds of a batch: flags first, then what hosts tell (0 and
-// false when they tell nothing), then the defaults.
+// false when they tell nothing), then the defaults. No records means that their
+// number is to be found.
 func (s *Spec) caps(maxPayload int64, single bool) formats.Caps {
-	c := formats.Caps{Records: s.BatchRecords, Bytes: int(s.BatchBytes)}
-	if c.Records == 0 {
-		if c.Records = DefaultBatchRecords; single {
-			c.Records = 1
-		}
+	c := formats.Caps{Records: s.batchRecords(), Bytes: int(s.BatchBytes)}
+	if single && s.BatchRecords == 0 {
+		c.Records = 1
 	}
 	if c.Bytes == 0 {
 		if maxPayload <= 0 {
@@ -159,7 +182,7 @@ func (r *run) cutNext(ctx context.Context, src *pinned, reader formats.Reader, r
 			return nil, &stoppedError{err}
 		}
 	}
-	caps, err := r.capsFor(ctx, int(min(int64(most), left-records)), logged || records > 0 && records == end)
+	caps, level, err := r.capsFor(ctx, int(min(int64(most), left-records)), logged || records > 0 && records == end)
 	if err != nil {
 		return nil, &stoppedError{err}
 	}
@@ -173,6 +196,7 @@ func (r *run) cutNext(ctx context.Context, src *pinned, reader formats.Reader, r
 	}
 	r.progress.bytes.Add(src.advance(reader, records+int64(w.batch.Len())))
 	p := &place{object: o, reader: reader, rejectText: r.plan.codec.rejects, work: w}
+	p.level = r.sizer.cut(level, w.batch.Len(), w.batch.Size(), caps.Bytes)
 	if logged {
 		if p.logged, p.later, err = r.state.known.take(o.index, records+1, w.batch.Len()); err != nil {
 			return nil, &stoppedError{err}
@@ -190,6 +214,9 @@ func (r *run) seat(ctx context.Context, p *place) error {
 	p.held = placeOverhead
 	if p.work != nil { // its bytes, and as many again for its output
 		p.held += 2*int64(p.batch.Size()) + bytesPerRecord*int64(p.batch.Len())
+	}
+	if p.work != nil && r.window.holdsFew(p.held, 2*r.pool.Capacity()) && r.pool.Starved() {
+		r.sizer.pressed(p.batch.Len())
 	}
 	began := time.Now()
 	defer func() { r.clock.waiting.Add(int64(time.Since(began))) }()

@@ -86,6 +86,7 @@ func (r *run) settle(ctx context.Context, p *place, sel []int32, started func())
 	defer func() {
 		if !p.stuck {
 			r.busy.Add(-1)
+			r.sizer.settled(p)
 		}
 	}()
 	for len(queue) > 0 {
@@ -94,6 +95,7 @@ func (r *run) settle(ctx context.Context, p *place, sel []int32, started func())
 		if a.alone > 0 && !p.stuck { // what fails alone comes last, so all that is left does
 			p.stuck = true
 			r.busy.Add(-1)
+			r.sizer.settled(p)
 		}
 		next, err := r.try(ctx, p, a, started)
 		if err != nil {
@@ -132,7 +134,8 @@ func (r *run) try(ctx context.Context, p *place, a ask, started func()) ([]ask, 
 		x.drop()
 		return a.halves(), nil
 	}
-	o, err := r.invoke(ctx, a, lease, x)
+	o, lease, err := r.invoke(ctx, a, lease, x)
+	defer lease.Cancel() // another one than before, perhaps
 	if errors.Is(err, errNoRoom) {
 		a.room = x.used
 		return []ask{a}, nil
@@ -219,7 +222,7 @@ const patience = 4
 // othersLeft tells whether some record is neither settled nor failing alone,
 // in a batch at work, or still to be read by a reader that has room for it.
 func (r *run) othersLeft() bool {
-	return r.busy.Load() > 0 || r.cutting.Load() && !r.window.blocked()
+	return r.busy.Load() > 0 || r.cutting.Load() && !r.window.blocked() && !r.sizer.waiting()
 }
 
 // pause pays for a retry from the fleet's budget and waits its backoff.

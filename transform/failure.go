@@ -58,6 +58,8 @@ func ClassOf(err error) Class {
 		return Storage
 	case errors.As(err, &changed):
 		return BadInput
+	case errors.As(err, &dropped) && dropped.Gone:
+		return NoHosts
 	case errors.As(err, &dropped):
 		return Usage
 	case errors.As(err, &unavailable):

@@ -53,7 +53,7 @@ func (p *Plan) identity() map[string]string {
 		id["column-type"] = recordsIdentity(c.records) + typesIdentity(c.types)
 	}
 	if s.Answers == "per-batch" {
-		id["batch-records"], id["batch-bytes"] = strconv.Itoa(s.BatchRecords), s.BatchBytes.String()
+		id["batch-records"], id["batch-bytes"] = strconv.Itoa(s.batchRecords()), s.BatchBytes.String()
 	}
 	return id
 }

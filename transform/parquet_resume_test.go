@@ -82,7 +82,7 @@ func TestBatchesLeaveNoTrace(t *testing.T) {
 		for _, records := range []int{1000, 1, 2, 3, 7, 8, 9} {
 			synctest.Test(t, func(t *testing.T) {
 				w := fresh()
-				w.spec.BatchRecords, w.spec.Concurrency = records, 4
+				w.spec.BatchRecords, w.spec.Concurrency = Auto(records), 4
 				w.hosts[0].latency = time.Millisecond
 				got := w.outputsOf(t)
 				if want == nil {

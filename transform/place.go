@@ -19,6 +19,7 @@ type place struct {
 	held        int64           // bytes it holds in the window
 	rejectBytes int64           // of them for rejects
 	stuck       bool            // every record that is not settled has failed alone
+	level       *level          // what its batch helps to measure; nil for most
 
 	*work                   // nil once joined, and in an object's last place
 	answers formats.Answers // of the batch's records, in their order

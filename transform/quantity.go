@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -99,30 +100,44 @@ func (a Allowance) Exceeded(rejects, settled int64) bool {
 	return settled >= judgedFrom && float64(rejects)*100 > a.Percent*float64(settled)
 }
 
-// Concurrency is a number of requests in flight per host; 0 is "auto".
-type Concurrency int
+// Auto is a number that is found by batchmill where it is 0, "auto".
+type Auto int
+
+// mostAuto bounds what may be given by hand.
+const mostAuto = 10_000_000
 
 // UnmarshalText reads "auto" or a number.
-func (c *Concurrency) UnmarshalText(text []byte) error {
+func (a *Auto) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))
 	if s == "auto" {
-		*c = 0
+		*a = 0
 		return nil
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > 10000 {
-		return fmt.Errorf("%q is no concurrency; write auto or a number from 1 to 10000", s)
+	if err != nil || n < 1 || n > mostAuto {
+		return fmt.Errorf("%q is neither auto nor a number of at least 1", s)
 	}
-	*c = Concurrency(n)
+	*a = Auto(n)
 	return nil
 }
 
 // MarshalText writes what UnmarshalText reads.
-func (c Concurrency) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+func (a Auto) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-func (c Concurrency) String() string {
-	if c == 0 {
+// MarshalJSON writes a number as one, and "auto" as text.
+func (a Auto) MarshalJSON() ([]byte, error) {
+	if a == 0 {
+		return []byte(`"auto"`), nil
+	}
+	return []byte(a.String()), nil
+}
+
+// UnmarshalJSON reads both, and numbers as text.
+func (a *Auto) UnmarshalJSON(text []byte) error { return a.UnmarshalText(bytes.Trim(text, `"`)) }
+
+func (a Auto) String() string {
+	if a == 0 {
 		return "auto"
 	}
-	return strconv.Itoa(int(c))
+	return strconv.Itoa(int(a))
 }

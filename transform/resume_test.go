@@ -21,12 +21,12 @@ func TestResumeWithOtherBatches(t *testing.T) {
 				w := smallJob(2, records)
 				h := w.hosts[0]
 				h.latency = 400 * time.Millisecond
-				w.spec.BatchRecords = sizes[0]
+				w.spec.BatchRecords = Auto(sizes[0])
 				if crashed = w.crashAt(t, n, 1<<20); !crashed {
 					return
 				}
 				before, visible := maps.Clone(h.asked), w.output.Snapshot()
-				w.spec.BatchRecords = sizes[1]
+				w.spec.BatchRecords = Auto(sizes[1])
 				w.mustSucceed(t, when)
 				known := [2]int{} // of each object, records that were asked about, and not again
 				for id := range 2 * records {

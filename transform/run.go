@@ -31,7 +31,10 @@ const (
 type run struct {
 	plan     *Plan
 	state    *state
+	fleet    workers.Fleet
 	pool     *workers.Pool
+	sizer    *sizer
+	races    *races
 	progress *Progress
 
 	window      *window
@@ -126,9 +129,9 @@ func newRun(p *Plan, st *state, fleet workers.Fleet, progress *Progress) *run {
 	s := &p.Spec
 	w := newWindow(p.windowMemory())
 	r := &run{
-		plan: p, state: st, progress: progress, window: w,
-		pool: workers.NewPool(fleet, workers.Limits{Concurrency: int(s.Concurrency),
-			HostWait: time.Duration(s.HostWait), ReadyTimeout: time.Duration(s.ReadyTimeout)}),
+		plan: p, state: st, fleet: fleet, progress: progress, window: w,
+		pool: workers.NewPool(fleet, workers.Limits{Concurrency: int(s.Concurrency), MaxConcurrency: s.MaxConcurrency,
+			Hold: s.batchRecords() == 0, HostWait: time.Duration(s.HostWait), ReadyTimeout: time.Duration(s.ReadyTimeout)}),
 		layout:     newLayout(p.codec.open()),
 		work:       make(chan *place),
 		order:      make(chan *place, w.capacity()),
@@ -138,6 +141,8 @@ func newRun(p *Plan, st *state, fleet workers.Fleet, progress *Progress) *run {
 	if st.layout != nil && !r.layout.settled() {
 		r.layout.settle(*st.layout)
 	}
+	r.races = newRaces()
+	r.sizer = newSizer(time.Duration(s.TargetLatency), s.batchRecords(), r.usable, r.pool.Free)
 	r.ahead = newAhead(p)
 	r.results.fates = st.fates
 	progress.begin(r)
@@ -149,8 +154,8 @@ func newRun(p *Plan, st *state, fleet workers.Fleet, progress *Progress) *run {
 //
 //	(open ahead ->) cut -> serve (one for each batch) -> assemble -> publish
 //
-// The first error ends them all. Watching hosts and committing the log go on
-// beside them until the last object is settled. When the caller ends the job,
+// The first error ends them all. Watching hosts, keeping those up that were started
+// for the job, asking second hosts and committing the log go on beside them until the last object is settled. When the caller ends the job,
 // nothing more is read or asked, but the requests in flight may come to their
 // end for as long as the grace lasts, so that their answers are logged.
 func (r *run) stages(caller context.Context) error {
@@ -166,12 +171,12 @@ func (r *run) stages(caller context.Context) error {
 	})()
 
 	for _, m := range r.pool.Members() {
-		g.Go(func() error {
-			// A host that never gets ready is reported by who needs one.
-			_ = r.pool.Warm(beside, m)
-			return nil
-		})
+		r.lookAfter(beside, g, m)
 	}
+	for _, s := range r.fleet.Sources {
+		g.Go(func() error { return r.follow(beside, g, s) })
+	}
+	g.Go(func() error { return r.hedge(beside, g) })
 	g.Go(func() error { return r.state.log.commitEvery(beside, r.interval(), r.plan.heartbeat()) })
 
 	cutting, cut := context.WithCancel(r.asking)
@@ -211,6 +216,43 @@ func (r *run) stages(caller context.Context) error {
 		return caller.Err()
 	}
 	return nil
+}
+
+// lookAfter starts what a host needs beside requests: to be asked whether it is ready,
+// and where we run its server, to be kept up.
+func (r *run) lookAfter(beside context.Context, g *errgroup.Group, m *workers.Member) {
+	g.Go(func() error {
+		// A host that never gets ready is reported by who needs one.
+		_ = r.pool.Warm(beside, m)
+		return nil
+	})
+	if host, ok := m.Host().(workers.Kept); ok {
+		g.Go(func() error {
+			if err := host.Keep(beside); beside.Err() == nil {
+				r.pool.Lose(m, err)
+			}
+			return nil
+		})
+	}
+}
+
+// follow lets the hosts join and leave that a source finds.
+func (r *run) follow(beside context.Context, g *errgroup.Group, s workers.Source) error {
+	err := s.Watch(beside, func(hosts []workers.Host) {
+		for _, m := range r.pool.Refresh(s, hosts) {
+			r.lookAfter(beside, g, m)
+		}
+	}, func(err error) { r.pool.Trouble(s, err) })
+	if beside.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// usable counts the hosts that can be asked.
+func (r *run) usable() int {
+	up, _ := r.pool.Up()
+	return up
 }
 
 // drain waits, once the caller has ended the job, until nobody asks any more.

@@ -114,10 +114,10 @@ func (w *world) change() {
 	if w.rnd.IntN(3) > 0 {
 		return
 	}
-	if batch := pick(w.rnd, 1, 10, 50); w.spec.Answers != "per-batch" { // whose responses depend on it
-		w.spec.BatchRecords = batch
+	if batch := pick(w.rnd, 0, 1, 10, 50); w.spec.Answers != "per-batch" { // whose responses depend on it
+		w.spec.BatchRecords = Auto(batch)
 	}
-	w.spec.Concurrency = Concurrency(pick(w.rnd, 3, 5))
+	w.spec.Concurrency = Auto(pick(w.rnd, 0, 3, 5))
 	w.spec.Memory = pick(w.rnd, Bytes(minMemory), 4<<20)
 	for _, h := range w.hosts {
 		h.mostInFlight = 0
@@ -383,7 +383,7 @@ func (w *world) checkBounds(r *run) error {
 		return fmt.Errorf("the window still holds %d bytes in %d places", r.window.used, r.window.places)
 	}
 	for _, h := range w.hosts {
-		if h.mostInFlight > int(w.spec.Concurrency) {
+		if w.spec.Concurrency > 0 && h.mostInFlight > int(w.spec.Concurrency) {
 			return fmt.Errorf("%s had %d requests in flight, more than %d", h.name, h.mostInFlight, w.spec.Concurrency)
 		}
 	}

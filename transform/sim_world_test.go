@@ -65,8 +65,8 @@ func (w *world) makeSpec() {
 	w.spec = Spec{
 		Input: []string{"mem:in"}, Output: "mem:out",
 		Join: pick(w.rnd, "input", "none"), OnBad: pick(w.rnd, "placeholder", "skip", "fail"),
-		BatchRecords: pick(w.rnd, 1, 2, 7, 30, 100), BatchBytes: pick(w.rnd, Bytes(0), 300, 4000),
-		Concurrency: Concurrency(pick(w.rnd, 1, 2, 5)), Memory: pick(w.rnd, Bytes(minMemory), 8<<20),
+		BatchRecords: pick(w.rnd, Auto(0), 1, 2, 7, 30, 100), BatchBytes: pick(w.rnd, Bytes(0), 300, 4000),
+		Concurrency: pick(w.rnd, Auto(0), 1, 2, 5), Memory: pick(w.rnd, Bytes(minMemory), 8<<20),
 		MaxRejects: &Allowance{Percent: 100, IsShare: true}, HostWait: Duration(1e9 * 3600),
 	}
 	if w.csv {

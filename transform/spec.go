@@ -11,57 +11,60 @@ import (
 
 	"github.com/batchmill/batchmill/formats/compress"
 	"github.com/batchmill/batchmill/formats/parquet/encode"
+	"github.com/batchmill/batchmill/workers"
 )
 
 // Spec is a job as its user writes it: by flags, or in a job file whose keys
 // are the flags' names. The zero value of a field means its default.
 type Spec struct {
-	Input         []string    `yaml:"input,omitempty" json:"input"`
-	InputManifest string      `yaml:"input-manifest,omitempty" json:"input-manifest,omitempty"`
-	Output        string      `yaml:"output,omitempty" json:"output"`
-	Hosts         []string    `yaml:"host,omitempty" json:"host"`
-	Image         string      `yaml:"image,omitempty" json:"image,omitempty"`
-	Command       string      `yaml:"command,omitempty" json:"command,omitempty"`
-	Replicas      int         `yaml:"replicas,omitempty" json:"replicas,omitempty"`
-	InputFormat   string      `yaml:"input-format,omitempty" json:"input-format,omitempty"`
-	OutputFormat  string      `yaml:"output-format,omitempty" json:"output-format,omitempty"`
-	ColumnType    []string    `yaml:"column-type,omitempty" json:"column-type,omitempty"`
-	ContentType   string      `yaml:"content-type,omitempty" json:"content-type,omitempty"`
-	Accept        string      `yaml:"accept,omitempty" json:"accept,omitempty"`
-	PayloadWrap   string      `yaml:"payload-wrap,omitempty" json:"payload-wrap,omitempty"`
-	Compression   string      `yaml:"compression,omitempty" json:"compression,omitempty"`
-	RowGroup      int         `yaml:"row-group-records,omitempty" json:"row-group-records,omitempty"`
-	Header        string      `yaml:"header,omitempty" json:"header,omitempty"`
-	SendHeader    bool        `yaml:"send-header,omitempty" json:"send-header,omitempty"`
-	Delimiter     string      `yaml:"delimiter,omitempty" json:"delimiter,omitempty"`
-	Quote         string      `yaml:"quote,omitempty" json:"quote,omitempty"`
-	Ragged        bool        `yaml:"ragged,omitempty" json:"ragged,omitempty"`
-	Join          string      `yaml:"join,omitempty" json:"join,omitempty"`
-	Answers       string      `yaml:"answers,omitempty" json:"answers,omitempty"`
-	AnswerName    string      `yaml:"answer-name,omitempty" json:"answer-name,omitempty"`
-	AnswerType    []string    `yaml:"answer-type,omitempty" json:"answer-type,omitempty"`
-	AnswerPath    string      `yaml:"answer-path,omitempty" json:"answer-path,omitempty"`
-	InputFilter   string      `yaml:"input-filter,omitempty" json:"input-filter,omitempty"`
-	OutputFilter  string      `yaml:"output-filter,omitempty" json:"output-filter,omitempty"`
-	BatchRecords  int         `yaml:"batch-records,omitempty" json:"batch-records,omitempty"`
-	BatchBytes    Bytes       `yaml:"batch-bytes,omitempty" json:"batch-bytes,omitempty"`
-	Concurrency   Concurrency `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
-	Timeout       Duration    `yaml:"timeout,omitempty" json:"timeout,omitempty"`
-	Attempts      int         `yaml:"attempts,omitempty" json:"attempts,omitempty"`
-	HostWait      Duration    `yaml:"host-wait,omitempty" json:"host-wait,omitempty"`
-	ReadyTimeout  Duration    `yaml:"ready-timeout,omitempty" json:"ready-timeout,omitempty"`
-	Grace         Duration    `yaml:"grace,omitempty" json:"grace,omitempty"`
-	HostHeader    []string    `yaml:"host-header,omitempty" json:"host-header,omitempty"`
-	OnBad         string      `yaml:"on-bad,omitempty" json:"on-bad,omitempty"`
-	MaxRejects    *Allowance  `yaml:"max-rejects,omitempty" json:"max-rejects,omitempty"`
-	Limit         int64       `yaml:"limit,omitempty" json:"limit,omitempty"`
-	S3Endpoint    string      `yaml:"s3-endpoint,omitempty" json:"s3-endpoint,omitempty"`
-	S3PathStyle   string      `yaml:"s3-path-style,omitempty" json:"s3-path-style,omitempty"`
-	Memory        Bytes       `yaml:"memory,omitempty" json:"memory,omitempty"`
-	MaxRecord     Bytes       `yaml:"max-record,omitempty" json:"max-record,omitempty"`
-	MaxResponse   Bytes       `yaml:"max-response,omitempty" json:"max-response,omitempty"`
-	Restart       bool        `yaml:"restart,omitempty" json:"restart,omitempty"`
-	Overwrite     bool        `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
+	Input          []string   `yaml:"input,omitempty" json:"input"`
+	InputManifest  string     `yaml:"input-manifest,omitempty" json:"input-manifest,omitempty"`
+	Output         string     `yaml:"output,omitempty" json:"output"`
+	Hosts          []string   `yaml:"host,omitempty" json:"host"`
+	Image          string     `yaml:"image,omitempty" json:"image,omitempty"`
+	Command        string     `yaml:"command,omitempty" json:"command,omitempty"`
+	Replicas       int        `yaml:"replicas,omitempty" json:"replicas,omitempty"`
+	InputFormat    string     `yaml:"input-format,omitempty" json:"input-format,omitempty"`
+	OutputFormat   string     `yaml:"output-format,omitempty" json:"output-format,omitempty"`
+	ColumnType     []string   `yaml:"column-type,omitempty" json:"column-type,omitempty"`
+	ContentType    string     `yaml:"content-type,omitempty" json:"content-type,omitempty"`
+	Accept         string     `yaml:"accept,omitempty" json:"accept,omitempty"`
+	PayloadWrap    string     `yaml:"payload-wrap,omitempty" json:"payload-wrap,omitempty"`
+	Compression    string     `yaml:"compression,omitempty" json:"compression,omitempty"`
+	RowGroup       int        `yaml:"row-group-records,omitempty" json:"row-group-records,omitempty"`
+	Header         string     `yaml:"header,omitempty" json:"header,omitempty"`
+	SendHeader     bool       `yaml:"send-header,omitempty" json:"send-header,omitempty"`
+	Delimiter      string     `yaml:"delimiter,omitempty" json:"delimiter,omitempty"`
+	Quote          string     `yaml:"quote,omitempty" json:"quote,omitempty"`
+	Ragged         bool       `yaml:"ragged,omitempty" json:"ragged,omitempty"`
+	Join           string     `yaml:"join,omitempty" json:"join,omitempty"`
+	Answers        string     `yaml:"answers,omitempty" json:"answers,omitempty"`
+	AnswerName     string     `yaml:"answer-name,omitempty" json:"answer-name,omitempty"`
+	AnswerType     []string   `yaml:"answer-type,omitempty" json:"answer-type,omitempty"`
+	AnswerPath     string     `yaml:"answer-path,omitempty" json:"answer-path,omitempty"`
+	InputFilter    string     `yaml:"input-filter,omitempty" json:"input-filter,omitempty"`
+	OutputFilter   string     `yaml:"output-filter,omitempty" json:"output-filter,omitempty"`
+	BatchRecords   Auto       `yaml:"batch-records,omitempty" json:"batch-records,omitempty"`
+	BatchBytes     Bytes      `yaml:"batch-bytes,omitempty" json:"batch-bytes,omitempty"`
+	TargetLatency  Duration   `yaml:"target-latency,omitempty" json:"target-latency,omitempty"`
+	Concurrency    Auto       `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
+	MaxConcurrency int        `yaml:"max-concurrency,omitempty" json:"max-concurrency,omitempty"`
+	Timeout        Duration   `yaml:"timeout,omitempty" json:"timeout,omitempty"`
+	Attempts       int        `yaml:"attempts,omitempty" json:"attempts,omitempty"`
+	HostWait       Duration   `yaml:"host-wait,omitempty" json:"host-wait,omitempty"`
+	ReadyTimeout   Duration   `yaml:"ready-timeout,omitempty" json:"ready-timeout,omitempty"`
+	Grace          Duration   `yaml:"grace,omitempty" json:"grace,omitempty"`
+	HostHeader     []string   `yaml:"host-header,omitempty" json:"host-header,omitempty"`
+	OnBad          string     `yaml:"on-bad,omitempty" json:"on-bad,omitempty"`
+	MaxRejects     *Allowance `yaml:"max-rejects,omitempty" json:"max-rejects,omitempty"`
+	Limit          int64      `yaml:"limit,omitempty" json:"limit,omitempty"`
+	S3Endpoint     string     `yaml:"s3-endpoint,omitempty" json:"s3-endpoint,omitempty"`
+	S3PathStyle    string     `yaml:"s3-path-style,omitempty" json:"s3-path-style,omitempty"`
+	Memory         Bytes      `yaml:"memory,omitempty" json:"memory,omitempty"`
+	MaxRecord      Bytes      `yaml:"max-record,omitempty" json:"max-record,omitempty"`
+	MaxResponse    Bytes      `yaml:"max-response,omitempty" json:"max-response,omitempty"`
+	Restart        bool       `yaml:"restart,omitempty" json:"restart,omitempty"`
+	Overwrite      bool       `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
 }
 
 // Duration is a time.Duration that reads "90s" or "10m" from text.
@@ -85,17 +88,18 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // The defaults. Batch records, batch bytes and concurrency stay 0 when they
 // are not set, because a host may tell them; see [workers.Parameters].
 const (
-	DefaultBatchRecords = 100
-	DefaultBatchBytes   = 6 << 20
-	DefaultTimeout      = 60 * time.Second
-	DefaultGrace        = 10 * time.Second
-	DefaultAttempts     = 4
-	DefaultMemory       = 256 << 20
-	DefaultMaxRecord    = 16 << 20
-	DefaultMaxResponse  = 64 << 20
-	DefaultAnswerName   = "prediction"
-	DefaultRowGroup     = encode.DefaultRowGroup
-	minMemory           = 1 << 20
+	DefaultBatchRecords  = 100 // where no better number can be found
+	DefaultBatchBytes    = 6 << 20
+	DefaultTargetLatency = time.Second
+	DefaultTimeout       = 60 * time.Second
+	DefaultGrace         = 10 * time.Second
+	DefaultAttempts      = 4
+	DefaultMemory        = 256 << 20
+	DefaultMaxRecord     = 16 << 20
+	DefaultMaxResponse   = 64 << 20
+	DefaultAnswerName    = "prediction"
+	DefaultRowGroup      = encode.DefaultRowGroup
+	minMemory            = 1 << 20
 )
 
 // choices are the fields with a fixed set of values; the first is the default.
@@ -136,6 +140,8 @@ func (s *Spec) Validate() error {
 }
 
 func (s *Spec) fillDefaults() {
+	orElse(&s.TargetLatency, Duration(DefaultTargetLatency))
+	orElse(&s.MaxConcurrency, workers.DefaultMaxConcurrency)
 	orElse(&s.Timeout, Duration(DefaultTimeout))
 	orElse(&s.HostWait, Duration(10*time.Minute))
 	orElse(&s.ReadyTimeout, Duration(10*time.Minute))
@@ -214,7 +220,7 @@ func (s *Spec) checkSizes() error {
 		value int64
 	}{
 		{"--batch-records", int64(s.BatchRecords)}, {"--batch-bytes", int64(s.BatchBytes)},
-		{"--row-group-records", int64(s.RowGroup)}, {"--replicas", int64(s.Replicas)}, {"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
+		{"--row-group-records", int64(s.RowGroup)}, {"--replicas", int64(s.Replicas)}, {"--max-concurrency", int64(s.MaxConcurrency)}, {"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
 		{"--max-record", int64(s.MaxRecord)}, {"--max-response", int64(s.MaxResponse)},
 	} {
 		if n.value < 0 {
@@ -222,6 +228,8 @@ func (s *Spec) checkSizes() error {
 		}
 	}
 	switch {
+	case s.Concurrency > 10000 || s.MaxConcurrency > 10000:
+		return usage("", "--concurrency and --max-concurrency end at 10000 requests for each host")
 	case s.Memory < minMemory:
 		return usage("", "--memory %s is too little; give at least %s", s.Memory, Bytes(minMemory))
 	case s.MaxRecord > s.Memory/4:

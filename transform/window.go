@@ -58,6 +58,14 @@ func (w *window) enter(ctx context.Context, n int64) error {
 	})
 }
 
+// holdsFew tells whether there is no room for n more bytes although it holds
+// fewer places than few.
+func (w *window) holdsFew(n int64, few int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.places > 0 && w.places < few && w.used+n > w.budget && !w.writing
+}
+
 // grow gives n more bytes to a place, at once if it is the head. With
 // holdsHost, the place occupies a host: if the head waits for one, grow fails
 // with errNoRoom instead of waiting.
@@ -163,6 +171,13 @@ func (w *window) blocked() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.full
+}
+
+// stuckAt is the head, and whether others wait for the memory that it will free.
+func (w *window) stuckAt() (head int64, full bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.head, (w.full || w.growing > 0) && !w.writing
 }
 
 func (w *window) wake() {

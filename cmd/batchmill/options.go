@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/workers"
 )
 
 // options are what `run` can be told, by flags or by a job file.
@@ -65,6 +66,11 @@ func (b *binder) number(p *int, name, usage string) {
 	b.set.IntVar(p, name, 0, usage)
 	b.group(name)
 	b.set.Lookup(name).DefValue = "0"
+}
+
+func (b *binder) auto(p *transform.Auto, name, usage string) {
+	b.set.TextVar(p, name, transform.Auto(0), usage)
+	b.group(name)
 }
 
 func (b *binder) value(v pflag.Value, name, usage string) {
@@ -137,10 +143,11 @@ func (o *options) bindJoin(b *binder) {
 func (o *options) bindRequests(b *binder) {
 	s := &o.spec
 	b.title = "Requests"
-	b.number(&s.BatchRecords, "batch-records", fmt.Sprintf("N\tat most so many records in a batch (default %d)", transform.DefaultBatchRecords))
+	b.auto(&s.BatchRecords, "batch-records", fmt.Sprintf("auto|N\tat most so many records in a batch (default auto: the best number is found; %d with --answers per-batch)", transform.DefaultBatchRecords))
 	b.bytes(&s.BatchBytes, "batch-bytes", fmt.Sprintf("SIZE\tat most so many bytes of records in a batch (default %s)", transform.Bytes(transform.DefaultBatchBytes)))
-	b.set.TextVar(&s.Concurrency, "concurrency", transform.Concurrency(0), "auto|N\trequests in flight per host (default auto)")
-	b.group("concurrency")
+	b.duration(&s.TargetLatency, "target-latency", fmt.Sprintf("TIME\ttime that an answer may take to a batch whose number of records is found (default %s)", transform.Duration(transform.DefaultTargetLatency)))
+	b.auto(&s.Concurrency, "concurrency", "auto|N\trequests in flight per host (default auto: the best number is found for each)")
+	b.number(&s.MaxConcurrency, "max-concurrency", fmt.Sprintf("N\tthe most that auto tries (default %d, or what the host says)", workers.DefaultMaxConcurrency))
 	b.duration(&s.Timeout, "timeout", "TIME\ttime for one request (default 60s)")
 	b.number(&s.Attempts, "attempts", fmt.Sprintf("N\ttries before a batch is split (default %d)", transform.DefaultAttempts))
 	b.duration(&s.HostWait, "host-wait", "TIME\thow long to wait when no host answers (default 10m)")
