@@ -108,6 +108,12 @@ type localHost struct {
 
 // startHost listens on address and serves h. Close it.
 func startHost(address string, h http.Handler) (*localHost, error) {
+	return startServer(address, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute})
+}
+
+// startServer listens on address and lets server serve there; on a loopback
+// address only what asks for a local name. Close it.
+func startServer(address string, server *http.Server) (*localHost, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
@@ -115,10 +121,9 @@ func startHost(address string, h http.Handler) (*localHost, error) {
 	at, ok := l.Addr().(*net.TCPAddr)
 	local := ok && at.IP.IsLoopback()
 	if local {
-		h = onlyLocalNames(h)
+		server.Handler = onlyLocalNames(server.Handler)
 	}
-	s := &localHost{url: "http://" + l.Addr().String(), local: local, failed: make(chan error, 1),
-		server: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}}
+	s := &localHost{url: "http://" + l.Addr().String(), local: local, failed: make(chan error, 1), server: server}
 	go func() {
 		defer close(s.failed)
 		if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

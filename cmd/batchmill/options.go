@@ -13,6 +13,7 @@ import (
 type options struct {
 	spec     transform.Spec
 	progress string
+	metrics  string // address for Prometheus; empty for none
 	dryRun   bool
 }
 
@@ -165,6 +166,7 @@ func (o *options) bindPolicy(b *binder) {
 	b.bytes(&s.MaxRecord, "max-record", fmt.Sprintf("SIZE\tthe largest record taken (default %s, at most a quarter of --memory)", transform.Bytes(transform.DefaultMaxRecord)))
 	b.bytes(&s.MaxResponse, "max-response", fmt.Sprintf("SIZE\tthe largest response taken (default %s, at most a quarter of --memory)", transform.Bytes(transform.DefaultMaxResponse)))
 	b.text(&o.progress, "progress", "auto|json|none\ta live line on a terminal and a line every 10 s elsewhere, or one JSON object a second, on stderr (default auto)")
+	b.value(&loopbackAddress{&o.metrics}, "metrics", "ADDRESS\taddress on this machine, such as 127.0.0.1:9090, where Prometheus finds the job's metrics while it runs (default none)")
 	b.duration(&s.Grace, "grace", fmt.Sprintf("TIME\thow long requests in flight may go on after SIGINT or SIGTERM, so that their answers are kept (default %s)", transform.Duration(transform.DefaultGrace)))
 	b.yes(&s.Restart, "restart", "forget what hosts answered in earlier runs of this job, and ask again")
 	b.yes(&s.Overwrite, "overwrite", "replace existing outputs; what hosts answered is kept, unless it was another job")

@@ -34,7 +34,7 @@ is (inputs are reached as OUTPUT is), or what is read from this disk.`
 
 // retryFlags are what may be said anew. The rest is the job's, and binds it.
 var retryFlags = []string{"host", "input", "input-manifest", "host-header", "on-bad", "max-rejects", "batch-records", "batch-bytes", "target-latency", "concurrency", "max-concurrency", "timeout",
-	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress", "s3-endpoint", "s3-path-style"}
+	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress", "metrics", "s3-endpoint", "s3-path-style"}
 
 func (a *app) retryCommand() *cobra.Command {
 	given := new(options)

@@ -122,6 +122,11 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 	}
 	defer hosts.close()
 	progress := new(transform.Progress)
+	unserve, err := a.serveMetrics(o.metrics, progress)
+	if err != nil {
+		return err
+	}
+	defer unserve()
 	stop := a.showProgress(progress, o.progress)
 	result, err := planAndRun(ctx, spec, hosts, progress, retry)
 	stop()

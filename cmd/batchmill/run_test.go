@@ -99,7 +99,7 @@ func TestEndOfJob(t *testing.T) {
 
 // A job file's names are the flags' and those of the spec: none more, none less.
 func TestFlagsAreTheSpec(t *testing.T) {
-	want := []string{"progress", "dry-run"}
+	want := []string{"progress", "metrics", "dry-run"}
 	spec := reflect.TypeFor[transform.Spec]()
 	for i := range spec.NumField() {
 		name, _, _ := strings.Cut(spec.Field(i).Tag.Get("yaml"), ",")
