@@ -64,6 +64,8 @@ func (a *app) hostCommand() *cobra.Command {
 func bindModel(f *pflag.FlagSet, o *reference.Options) {
 	f.DurationVar(&o.Latency, "latency", 0, "TIME\ttime that each invocation takes")
 	f.DurationVar(&o.Jitter, "jitter", 0, "TIME\trandom time on top, up to this")
+	f.DurationVar(&o.PerRecord, "per-record", 0, "TIME\ttime on top for each record of an invocation")
+	f.Float64Var(&o.Growth, "growth", 0, "SHARE\tshare by which each other invocation in service lengthens one that begins")
 	f.IntVar(&o.MaxConcurrent, "max-concurrent", 0, "N\tinvocations at once, above which the answer is 429 (default no limit)")
 	f.BoolVar(&o.Queue, "queue", false, "let those above --max-concurrent wait in silence")
 	f.DurationVar(&o.ReadyAfter, "ready-after", 0, "TIME\ttime until the host is ready")

@@ -44,7 +44,7 @@ func ParseFault(s string) (Fault, error) {
 	return Fault(s), nil
 }
 
-// draw decides an invocation's fate: its fault, if any, and its time.
+// draw decides an invocation's fate: its fault, if any, and its latency with jitter.
 func (h *Host) draw() (fault Fault, delay time.Duration) {
 	delay = h.o.Latency
 	if h.o.FaultRate == 0 && h.o.Jitter == 0 {
@@ -58,25 +58,7 @@ func (h *Host) draw() (fault Fault, delay time.Duration) {
 	if h.random.Float64() < h.o.FaultRate {
 		fault = h.o.FaultKinds[h.random.IntN(len(h.o.FaultKinds))]
 	}
-	if fault == FaultSlow {
-		delay += SlowBy
-	}
 	return fault, delay
-}
-
-// pause waits; it is false when the client has gone away.
-func pause(r *http.Request, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-r.Context().Done():
-		return false
-	}
 }
 
 // inject writes a faulty response; it is false when there is none to write.

@@ -34,6 +34,11 @@ import (
 type Options struct {
 	// Latency is how long each invocation takes, Jitter a random time on top.
 	Latency, Jitter time.Duration
+	// PerRecord is how much longer an invocation takes for each of its records.
+	PerRecord time.Duration
+	// Growth is the share by which each other invocation in service lengthens
+	// one that begins.
+	Growth float64
 	// MaxConcurrent is how many invocations are served at once; 0 is no limit.
 	// Those above get a 429, or wait in silence with Queue.
 	MaxConcurrent int
@@ -67,8 +72,11 @@ type Host struct {
 	o        Options
 	ready    time.Time
 	places   chan struct{} // one for each invocation being served; nil without limit
-	mu       sync.Mutex    // guards random
+	mu       sync.Mutex    // guards random and overrun
 	random   *rand.Rand
+	overrun  time.Duration // what invocations took too long, and is not given back yet
+	serving  atomic.Int64
+	slower   atomic.Int64 // times; 0 is 1
 	requests atomic.Int64
 	records  atomic.Int64
 }
@@ -76,8 +84,10 @@ type Host struct {
 // Validate names the field that is wrong and its fix.
 func (o Options) Validate() error {
 	switch {
-	case o.Latency < 0 || o.Jitter < 0 || o.ReadyAfter < 0:
-		return errors.New("a negative duration: give --latency, --jitter and --ready-after at least 0")
+	case o.Latency < 0 || o.Jitter < 0 || o.PerRecord < 0 || o.ReadyAfter < 0:
+		return errors.New("a negative duration: give --latency, --jitter, --per-record and --ready-after at least 0")
+	case !(o.Growth >= 0 && o.Growth <= 1000):
+		return fmt.Errorf("--growth is %v: give a share of at least 0, such as 0.05", o.Growth)
 	case o.MaxConcurrent < 0 || o.MaxBody < 0:
 		return errors.New("a negative limit: give --max-concurrent and --max-body at least 0")
 	case !(o.FaultRate >= 0 && o.FaultRate <= 1):
@@ -163,13 +173,15 @@ func (h *Host) admit(w http.ResponseWriter, r *http.Request) {
 		}
 		defer func() { <-h.places }()
 	}
-	h.serve(w, r)
+	t := turn{begun: time.Now(), others: int(h.serving.Add(1) - 1)}
+	defer h.serving.Add(-1) // before its place is free
+	h.serve(w, r, t)
 }
 
 // bodies are recycled: at many small requests their memory is most of the cost.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
+func (h *Host) serve(w http.ResponseWriter, r *http.Request, t turn) {
 	in, out := bodies.Get().(*bytes.Buffer), bodies.Get().(*bytes.Buffer)
 	defer bodies.Put(in)
 	defer bodies.Put(out)
@@ -190,28 +202,22 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the payload broke off: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	fault, delay := h.draw()
-	if !pause(r, delay) {
-		return
-	}
-	if bad := h.o.BadValue; bad != "" && bytes.Contains(in.Bytes(), []byte(bad)) {
-		http.Error(w, "the model fails on "+strconv.Quote(bad), http.StatusInternalServerError)
-		return
-	}
-	h.answer(w, r, in.Bytes(), out, fault)
+	h.answer(w, r, t, in.Bytes(), out)
 }
 
 func (h *Host) tooLarge(w http.ResponseWriter) {
 	http.Error(w, fmt.Sprintf("payloads may have %d bytes", h.o.MaxBody), http.StatusRequestEntityTooLarge)
 }
 
-// answer scores the payload and writes the answers, or the fault.
-func (h *Host) answer(w http.ResponseWriter, r *http.Request, payload []byte, out *bytes.Buffer, fault Fault) {
+// answer scores the payload, and writes the answers, or the fault, when the
+// invocation's time is over.
+func (h *Host) answer(w http.ResponseWriter, r *http.Request, t turn, payload []byte, out *bytes.Buffer) {
 	in, accept, status := h.types(r)
 	if status != 0 {
 		http.Error(w, "give Content-Type and Accept as text/csv, application/jsonlines or application/json", status)
 		return
 	}
+	fault, drawn := h.draw()
 	var n int
 	var err error
 	short := fault == FaultShort
@@ -220,16 +226,22 @@ func (h *Host) answer(w http.ResponseWriter, r *http.Request, payload []byte, ou
 	} else {
 		n, err = h.score(out, payload, in, accept, short)
 	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", accept)
-	if h.inject(w, out, n, fault) {
-		return
-	}
-	h.records.Add(int64(n))
-	h.write(w, out.Bytes())
+	h.pause(r, t, h.takes(t, drawn, n, fault), func() {
+		bad := h.o.BadValue
+		switch {
+		case bad != "" && bytes.Contains(payload, []byte(bad)):
+			http.Error(w, "the model fails on "+strconv.Quote(bad), http.StatusInternalServerError)
+			return
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", accept)
+		if !h.inject(w, out, n, fault) {
+			h.records.Add(int64(n))
+			h.write(w, out.Bytes())
+		}
+	})
 }
 
 func (h *Host) write(w io.Writer, body []byte) {

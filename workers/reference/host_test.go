@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -233,7 +234,7 @@ func TestFaultsRepeat(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	for _, o := range []Options{{Latency: -1}, {Jitter: -1}, {ReadyAfter: -1}, {MaxConcurrent: -1}, {MaxBody: -1}, {FaultRate: 1.1}, {FaultRate: -1}, {FaultKinds: []Fault{"fire"}}} {
+	for _, o := range []Options{{Latency: -1}, {Jitter: -1}, {PerRecord: -1}, {Growth: -0.1}, {Growth: math.NaN()}, {ReadyAfter: -1}, {MaxConcurrent: -1}, {MaxBody: -1}, {FaultRate: 1.1}, {FaultRate: -1}, {FaultKinds: []Fault{"fire"}}} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v passes", o)
 		}

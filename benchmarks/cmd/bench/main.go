@@ -2,7 +2,8 @@
 // does the same) and a plain Go program, on the same corpus, against the same
 // cheap host, in turn. It prints CPU seconds and wall seconds for a million
 // records, peak memory, ratios, and whether each target is reached. On S3 it
-// measures batchmill against itself on disk and against AWS's own client.
+// measures batchmill against itself on disk and against AWS's own client, and
+// against hosts whose best is known it measures how near to that it comes.
 //
 // It exits with 1 when a program failed or when outputs differ, and with
 // --strict also when a target was missed.
@@ -37,6 +38,11 @@ type settings struct {
 	noPlain     bool
 	s3          bool
 	objects     int64
+	fleet       bool
+	rows        string
+	seconds     time.Duration
+	with        string
+	trace       bool
 }
 
 func parse(args []string) (settings, error) {
@@ -49,12 +55,18 @@ func parse(args []string) (settings, error) {
 	flags.BoolVar(&s.long, "long", false, "measure memory with 10 million records too (needs 12 GB of disk)")
 	flags.BoolVar(&s.strict, "strict", false, "exit with 1 when a target was missed")
 	flags.BoolVar(&s.noPlain, "no-plain", false, "leave the plain program out; it takes most of the time")
-	flags.StringVar((*string)(&s.only), "format", "", "measure this `format` only: csv, jsonl or parquet; leaves S3 out")
+	flags.StringVar((*string)(&s.only), "format", "", "measure this `format` only: csv, jsonl or parquet; leaves S3 and fleets out")
 	flags.BoolVar(&s.s3, "s3", false, "measure S3 only (needs bin/versitygw: make versitygw)")
 	flags.Int64Var(&s.objects, "objects", 100_000, "how many small `objects` on S3; 0 for the large one alone")
+	flags.BoolVar(&s.fleet, "fleet", false, "measure hosts whose best is known only")
+	flags.StringVar(&s.rows, "rows", "", "of these, only the rows whose name holds this `text`")
+	seconds := flags.Float64("seconds", 40, "how long each of these rows takes at the ceiling")
+	flags.StringVar(&s.with, "with", "", "more `flags` for batchmill in these rows, such as '--concurrency 16'")
+	flags.BoolVar(&s.trace, "trace", false, "show how many requests were at each host over time")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
+	s.seconds = time.Duration(*seconds * float64(time.Second))
 	switch {
 	case flags.NArg() > 0:
 		return s, fmt.Errorf("unknown argument %q; see --help", flags.Arg(0))
@@ -62,8 +74,12 @@ func parse(args []string) (settings, error) {
 		return s, errors.New("--records, --repeats and --concurrency must be 1 or more")
 	case s.objects < 0:
 		return s, errors.New("--objects must be 0 or more")
+	case s.seconds <= 0:
+		return s, errors.New("--seconds must be more than 0")
 	case s.s3 && s.only != "":
 		return s, errors.New("--s3 and --format exclude one another: on S3, CSV is measured")
+	case s.fleet && (s.s3 || s.only != ""):
+		return s, errors.New("--fleet excludes --s3 and --format: it measures something else")
 	case len(s.workloads()) == 0:
 		return s, fmt.Errorf("--format %q is unknown; use csv, jsonl or parquet", s.only)
 	}
@@ -93,6 +109,9 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
+	if s.fleet {
+		return runFleet(ctx, s, out)
+	}
 	tools, err := build(ctx, s.dir, !s.noPlain && !s.s3, out)
 	if err != nil {
 		return err
@@ -107,7 +126,7 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	for _, part := range []struct {
 		wanted  bool
 		measure func(context.Context) ([]verdict, error)
-	}{{!s.s3, b.times}, {!s.s3, b.memory}, {s.only == "", b.s3}} {
+	}{{!s.s3, b.times}, {!s.s3, b.memory}, {s.only == "", b.s3}, {s.only == "" && !s.s3, b.fleets}} {
 		if !part.wanted {
 			continue
 		}
@@ -117,6 +136,11 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 		}
 		all = append(all, some...)
 	}
+	return s.judge(out, all)
+}
+
+// judge prints the verdicts.
+func (s settings) judge(out io.Writer, all []verdict) error {
 	if missed := printVerdicts(out, all); missed && s.strict {
 		return errMissed
 	}
