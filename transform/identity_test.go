@@ -108,7 +108,8 @@ func TestColumnTypesBindTheJob(t *testing.T) {
 var freely = []string{
 	"input", "output", "host", "batch-records", "batch-bytes", "concurrency", "timeout", "attempts", "host-wait",
 	"ready-timeout", "grace", "host-header", "on-bad", "max-rejects", "memory", "max-response", "restart", "overwrite",
-	"command", "replicas", "target-latency", "max-concurrency",
+	"command", "replicas", "host-bearer", "host-basic", "host-ca", "host-cert", "host-key", "host-server-name",
+	"target-latency", "max-concurrency",
 	"image",                                          // what its name means is bound, by its digest
 	"input-manifest", "s3-endpoint", "s3-path-style", // the objects are bound one by one, wherever they are
 }

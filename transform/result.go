@@ -15,6 +15,7 @@ import (
 	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/store"
 	"github.com/batchmill/batchmill/workers"
+	"github.com/batchmill/batchmill/workers/process"
 )
 
 // Version is the program's version, as manifests name it.
@@ -203,7 +204,8 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // record is the spec as the manifest keeps it: the flags' names with
 // underscores. Values of --host-header are names of variables and files, not
-// what is in them; the query of a host's URL may hold a key, and is left out.
+// what is in them; the query of a host's URL may hold a key, and is left out, and so
+// may the arguments of a command.
 func (s *Spec) record() (json.RawMessage, error) {
 	c := *s
 	c.Hosts = slices.Clone(s.Hosts)
@@ -211,6 +213,9 @@ func (s *Spec) record() (json.RawMessage, error) {
 		if at := strings.IndexByte(h, '?'); at >= 0 {
 			c.Hosts[i] = h[:at] + "?[redacted]"
 		}
+	}
+	if c.Command != "" {
+		c.Command = process.Program(s.Command) + " [redacted]"
 	}
 	text, err := json.Marshal(&c)
 	if err != nil {

@@ -55,6 +55,12 @@ type Spec struct {
 	ReadyTimeout   Duration   `yaml:"ready-timeout,omitempty" json:"ready-timeout,omitempty"`
 	Grace          Duration   `yaml:"grace,omitempty" json:"grace,omitempty"`
 	HostHeader     []string   `yaml:"host-header,omitempty" json:"host-header,omitempty"`
+	HostBearer     string     `yaml:"host-bearer,omitempty" json:"host-bearer,omitempty"`
+	HostBasic      string     `yaml:"host-basic,omitempty" json:"host-basic,omitempty"`
+	HostCA         string     `yaml:"host-ca,omitempty" json:"host-ca,omitempty"`
+	HostCert       string     `yaml:"host-cert,omitempty" json:"host-cert,omitempty"`
+	HostKey        string     `yaml:"host-key,omitempty" json:"host-key,omitempty"`
+	HostTLSName    string     `yaml:"host-server-name,omitempty" json:"host-server-name,omitempty"`
 	OnBad          string     `yaml:"on-bad,omitempty" json:"on-bad,omitempty"`
 	MaxRejects     *Allowance `yaml:"max-rejects,omitempty" json:"max-rejects,omitempty"`
 	Limit          int64      `yaml:"limit,omitempty" json:"limit,omitempty"`
@@ -131,7 +137,7 @@ func (s *Spec) Validate() error {
 		}
 	}
 	s.fillDefaults()
-	for _, check := range []func() error{s.checkPlaces, s.checkSizes, s.checkTypes, s.checkTogether} {
+	for _, check := range []func() error{s.checkPlaces, s.checkHosts, s.checkSizes, s.checkTypes, s.checkTogether} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -174,21 +180,7 @@ func (s *Spec) checkPlaces() error {
 	if s.Output == "" {
 		return usage("", "no output; name a directory or s3://bucket/prefix with --output")
 	}
-	if err := s.checkS3(); err != nil {
-		return err
-	}
-	for _, h := range s.Hosts {
-		u, err := url.Parse(h)
-		switch {
-		case err != nil:
-			return usage("", "--host is not a URL; write for example http://127.0.0.1:8080") // err would repeat a secret
-		case u.User != nil:
-			return usage("pass it with --host-header Authorization=$NAME", "--host %s holds a user or password", u.Redacted())
-		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-			return usage("", "--host %q is not a URL; write for example http://127.0.0.1:8080", h)
-		}
-	}
-	return nil
+	return s.checkS3()
 }
 
 // checkS3 checks how S3 is to be reached. It keeps out of manifests and messages

@@ -92,7 +92,7 @@ func tooLarge(o Outcome, s State) Verdict {
 
 func denied(_ Outcome, s State) Verdict {
 	if !s.HostGood {
-		return dropHost("the host refuses access: check --host-header")
+		return dropHost("the host refuses access: check --host-bearer, --host-basic or --host-header")
 	}
 	return Verdict{Action: PauseHost, Elsewhere: true, Rest: pauseRest,
 		Why: "the host refuses access after it has answered well: check whether a token ran out"}

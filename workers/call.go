@@ -70,7 +70,7 @@ func (c *call) fault(err error) error {
 	if large, ok := errors.AsType[*TooLargeResponseError](err); ok {
 		return large
 	}
-	t := &TransportError{Host: c.host.name, Cause: causeOfError(err), Err: err}
+	t := &TransportError{Host: c.host.name, Cause: causeOfError(err), Err: explained(err)}
 	switch {
 	case errors.Is(context.Cause(c.ctx), errTimeout), errors.Is(err, errTimeout):
 		t.Cause = Broken
@@ -89,6 +89,7 @@ func (c *call) response(resp *http.Response, r *Request) (Response, error) {
 		RetryAfter:  retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 		Unframed:    resp.ContentLength < 0 && len(resp.TransferEncoding) == 0,
 	}
+	c.host.denied(out.Status)
 	if out.Status/100 != 2 {
 		out.Location = cut(string(c.host.scrub([]byte(resp.Header.Get("Location")))))
 		out.Body = c.errorPage(resp, r)
@@ -127,8 +128,8 @@ func (c *call) errorPage(resp *http.Response, r *Request) []byte {
 		return nil
 	}
 	longest := 0
-	for _, v := range c.host.headers {
-		longest = max(longest, len(v.Value))
+	for _, secret := range c.host.hidden() {
+		longest = max(longest, len(secret))
 	}
 	head, _ := io.ReadAll(io.LimitReader(src, int64(maxMessage+longest)))
 	_, _ = io.CopyN(io.Discard, resp.Body, drain)

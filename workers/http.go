@@ -43,6 +43,10 @@ type HTTPOptions struct {
 	MaxConns int
 	// Headers go with every request.
 	Headers []HeaderValue
+	// Credential is the Authorization header of every request; nil for none.
+	Credential *Credential
+	// TLS is for URLs of https; nil trusts the system's authorities. It is not changed.
+	TLS *tls.Config `json:"-"`
 	// Dial opens a connection to the host where its URL does not say how: to a
 	// socket, or to an address that changes. Nil dials the URL's host over TCP.
 	// What it returns counts as unreachable if it is an error.
@@ -68,17 +72,23 @@ func (o HTTPOptions) Validate() error {
 		if err := h.validate(); err != nil {
 			return err
 		}
+		if o.Credential != nil && strings.EqualFold(h.Name, authorization) {
+			return fmt.Errorf("--host-header %s and %s both say who is asking: leave out one of them", authorization, o.Credential.flag)
+		}
 	}
 	return nil
 }
+
+const authorization = "Authorization"
 
 // An HTTPHost is a [Host] that is spoken to over HTTP/1.1.
 type HTTPHost struct {
 	name        string
 	timeout     time.Duration
 	maxResponse int64
-	headers     []HeaderValue
+	secrets     []string    // of base
 	base        http.Header // headers as every request has them; never written to
+	credential  *Credential // nil without
 	transport   *http.Transport
 	invoke      *http.Request // what all invocations have in common
 	ping        *http.Request // nil without ping
@@ -104,7 +114,7 @@ func NewHTTPHost(o HTTPOptions) (*HTTPHost, error) {
 		o.MaxConns = defaultConns
 	}
 	h := &HTTPHost{name: cmp.Or(o.Name, nameOf(u)), timeout: o.Timeout, maxResponse: o.MaxResponse,
-		headers: o.Headers, base: baseHeader(o.Headers), transport: newTransport(o)}
+		secrets: secretsOf(o.Headers), base: baseHeader(o.Headers), credential: o.Credential, transport: newTransport(o)}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/" // JoinPath makes relative paths without it
 		h.ping = h.request(http.MethodGet, u.JoinPath("ping"))
@@ -120,7 +130,13 @@ func NewHTTPHost(o HTTPOptions) (*HTTPHost, error) {
 func newTransport(o HTTPOptions) *http.Transport {
 	var only1 http.Protocols
 	only1.SetHTTP1(true)
+	config := &tls.Config{}
+	if o.TLS != nil {
+		config = o.TLS.Clone()
+	}
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	return &http.Transport{
+		TLSClientConfig:        config,
 		Proxy:                  nil,
 		DialContext:            dialContext(o),
 		DisableCompression:     true,
@@ -168,9 +184,9 @@ func parseHostURL(s string) (*url.URL, error) {
 	case err != nil:
 		return nil, errors.New("--host is not a URL: write it like http://10.0.0.7:8080")
 	case u.User != nil:
-		return nil, fmt.Errorf("--host %s://...@%s holds a user name or password: pass it with --host-header Authorization=@file", u.Scheme, u.Host)
+		return nil, fmt.Errorf("--host %s://...@%s holds a user name or password: give it with --host-basic @FILE", u.Scheme, u.Host)
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, errors.New("--host must begin with http:// or https:// and name a host: write it like http://10.0.0.7:8080")
+		return nil, errors.New("--host must begin with http:// or https:// (or unix:/// or dns+http://) and name a host: write it like http://10.0.0.7:8080")
 	case u.Fragment != "":
 		return nil, fmt.Errorf("--host %s has a fragment (#...), which is never sent: leave it out", nameOf(u))
 	case (u.Path == "" || u.Path == "/") && u.RawQuery != "":
@@ -213,6 +229,15 @@ func baseHeader(values []HeaderValue) http.Header {
 	return header
 }
 
+// header is what every request carries now. It is the caller's.
+func (h *HTTPHost) header() http.Header {
+	header := maps.Clone(h.base)
+	if h.credential != nil {
+		header[authorization] = []string{h.credential.value()}
+	}
+	return header
+}
+
 // Invoke sends one request and reads its whole response.
 func (h *HTTPHost) Invoke(ctx context.Context, r *Request) (Response, error) {
 	c := h.start(ctx)
@@ -225,7 +250,7 @@ func (h *HTTPHost) Invoke(ctx context.Context, r *Request) (Response, error) {
 	req := h.invoke.WithContext(c.ctx)
 	req.Body = body
 	req.ContentLength = int64(len(r.Body))
-	req.Header = maps.Clone(h.base)
+	req.Header = h.header()
 	set := func(name, value string) {
 		if value != "" {
 			req.Header[name] = []string{value}
@@ -245,12 +270,38 @@ func (h *HTTPHost) Invoke(ctx context.Context, r *Request) (Response, error) {
 	return c.response(resp, r)
 }
 
-// scrub removes the values of our own headers from a host's words: some hosts
-// repeat a request's headers in their error pages.
+// denied is told every status: after one that refuses us the credential is read again.
+func (h *HTTPHost) denied(status int) {
+	if h.credential != nil && causeOf(status) == Denied {
+		h.credential.refused()
+	}
+}
+
+// hidden are the texts that must not come out of a host's words.
+func (h *HTTPHost) hidden() []string {
+	if h.credential == nil {
+		return h.secrets
+	}
+	return append(h.credential.hidden(), h.secrets...)
+}
+
+// secretsOf are the values, and what follows the word Bearer or the like in one.
+func secretsOf(values []HeaderValue) (secrets []string) {
+	for _, v := range values {
+		secrets = append(secrets, v.Value)
+		if _, token, ok := strings.Cut(v.Value, " "); ok && strings.EqualFold(v.Name, authorization) {
+			secrets = append(secrets, token)
+		}
+	}
+	return secrets
+}
+
+// scrub removes our own secrets from a host's words: some hosts repeat a
+// request's headers in their error pages.
 func (h *HTTPHost) scrub(b []byte) []byte {
-	for _, v := range h.headers {
-		if len(v.Value) >= 4 {
-			b = bytes.ReplaceAll(b, []byte(v.Value), []byte("[redacted]"))
+	for _, secret := range h.hidden() {
+		if len(secret) >= 4 {
+			b = bytes.ReplaceAll(b, []byte(secret), []byte("[redacted]"))
 		}
 	}
 	return b
@@ -271,7 +322,7 @@ func causeOfError(err error) Cause {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return Unreachable
 	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
+	if _, ok := errors.AsType[tls.AlertError](err); ok || refusedTLS(err) {
 		return Unreachable
 	}
 	return Broken

@@ -46,19 +46,20 @@ func (h *HTTPHost) get(ctx context.Context, base *http.Request) (int, []byte, er
 	within, cancel := context.WithTimeout(ctx, min(h.timeout, pingTime))
 	defer cancel()
 	req := base.WithContext(within)
-	req.Header = h.base
+	req.Header = h.header()
 	resp, err := h.transport.RoundTrip(req)
 	if err == nil {
 		defer resp.Body.Close()
 		var body []byte
 		if body, err = io.ReadAll(io.LimitReader(resp.Body, maxParameters)); err == nil {
+			h.denied(resp.StatusCode)
 			return resp.StatusCode, body, nil
 		}
 	}
 	if ctx.Err() != nil {
 		return 0, nil, ctx.Err()
 	}
-	return 0, nil, &TransportError{Host: h.name, Cause: causeOfError(err), Err: fmt.Errorf("GET %s: %w", base.URL.Path, err)}
+	return 0, nil, &TransportError{Host: h.name, Cause: causeOfError(err), Err: fmt.Errorf("GET %s: %w", base.URL.Path, explained(err))}
 }
 
 // parseParameters takes each field as a number or as a string; what is neither,

@@ -74,7 +74,7 @@ func TestPathIsTakenAsItIs(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	url := "http://h:1"
 	for want, o := range map[string]HTTPOptions{
-		"--host-header": {URL: "http://me:hunter2@h:1"}, "http://": {URL: "h:8080"}, "https://": {URL: "ftp://h"}, "name a host": {URL: "http://"},
+		"--host-basic": {URL: "http://me:hunter2@h:1"}, "http://": {URL: "h:8080"}, "https://": {URL: "ftp://h"}, "name a host": {URL: "http://"},
 		"not a URL": {URL: "http://h:1/%zz"}, "fragment": {URL: "http://h:1/x#y"}, "query": {URL: "http://h:1/?a=b"},
 		"--timeout": {URL: url, Timeout: -1}, "--max-response": {URL: url, MaxResponse: -1}, "connections": {URL: url, MaxConns: -1},
 		"set by batchmill": {URL: url, Headers: []HeaderValue{{"content-TYPE", "x"}}}, "not a header name": {URL: url, Headers: []HeaderValue{{"a b", "x"}}},

@@ -1,33 +1,31 @@
 package main
 
 import (
-	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/batchmill/batchmill/transform"
 	"github.com/batchmill/batchmill/workers"
+	"github.com/batchmill/batchmill/workers/hostlog"
+	"github.com/batchmill/batchmill/workers/resolve"
 )
 
 // idleConnections is how many a host keeps where concurrency is not fixed: more
 // than are in use cost nothing, fewer would be dialed again and again.
 const idleConnections = 64
 
-// maxHeaderFile bounds the file that a header's value is read from, in bytes.
-const maxHeaderFile = 64 << 10
-
 // fleet is what a job's hosts are or come from, and how to be done with them.
 type fleet struct {
 	workers.Fleet
-	names   []string // of hosts and sources, as a plan shows them
+	names   []string     // of hosts and sources, as a plan shows them
+	logs    *hostlog.Dir // of hosts that are started
 	closers []func()
 }
 
 // openFleet makes the fleet that spec names; nothing is started or sent yet.
 // Close it when no job uses it any more.
 func (a *app) openFleet(spec *transform.Spec) (_ *fleet, err error) {
-	f := new(fleet)
+	f := &fleet{logs: hostLogs(spec.Output)}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -37,9 +35,11 @@ func (a *app) openFleet(spec *transform.Spec) (_ *fleet, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, url := range spec.Hosts {
-		options.URL = url
-		if err := f.addURL(options); err != nil {
+	if err := a.addNamed(f, spec, options); err != nil {
+		return nil, err
+	}
+	if spec.Command != "" {
+		if err := a.addProcesses(f, spec, options); err != nil {
 			return nil, err
 		}
 	}
@@ -53,13 +53,43 @@ func (a *app) hostOptions(spec *transform.Spec) (workers.HTTPOptions, error) {
 		MaxConns: max(idleConnections, int(spec.Concurrency)), Headers: headers}, err
 }
 
-// addURL adds the host that one --host names.
-func (f *fleet) addURL(o workers.HTTPOptions) error {
-	h, err := workers.NewHTTPHost(o)
+// addNamed adds what --host names.
+func (a *app) addNamed(f *fleet, spec *transform.Spec, o workers.HTTPOptions) error {
+	o, err := a.access(spec, o)
 	if err != nil {
-		return usageError("", "%w", err)
+		return err
 	}
-	f.add(h, h.Close)
+	warned := false
+	for _, host := range spec.Hosts {
+		address, err := workers.ParseAddress(host)
+		if err == nil {
+			err = f.addAddress(address, o)
+		}
+		if err != nil {
+			return usageError("", "%w", err)
+		}
+		warned = warned || a.warnOfPlainText(spec, address)
+	}
+	return nil
+}
+
+// addAddress adds the host, or the source of hosts, that an address is.
+func (f *fleet) addAddress(address workers.Address, o workers.HTTPOptions) error {
+	if !address.Named() {
+		h, err := address.NewHost(o)
+		if err != nil {
+			return err
+		}
+		f.add(h, h.Close)
+		return nil
+	}
+	s, err := resolve.New(resolve.Options{Address: address, HTTP: o})
+	if err != nil {
+		return err
+	}
+	f.Sources = append(f.Sources, s)
+	f.names = append(f.names, s.Name())
+	f.closers = append(f.closers, s.Close)
 	return nil
 }
 
@@ -74,10 +104,10 @@ func (f *fleet) close() {
 	for _, c := range f.closers {
 		c()
 	}
+	_ = f.logs.Close() // at worst a temporary folder stays
 }
 
-// headers resolves what --host-header names. A value on the command line would
-// stand in the list of processes and in the shell's history, so it is refused.
+// headers resolves what --host-header names.
 func (a *app) headers(list []string) ([]workers.HeaderValue, error) {
 	var headers []workers.HeaderValue
 	for _, h := range list {
@@ -97,39 +127,13 @@ func (a *app) headers(list []string) ([]workers.HeaderValue, error) {
 
 // secret reads a header's value. No error repeats a value.
 func (a *app) secret(name, source string) (string, error) {
-	kind, from := "", ""
-	if source != "" {
-		kind, from = source[:1], source[1:]
+	flag := "--host-header " + name
+	file, value, err := a.origin(flag, name+"=", source)
+	if err != nil || file == "" {
+		return value, err
 	}
-	switch {
-	case kind == "@" && from != "":
-		text, err := readSecret(from)
-		if err != nil {
-			return "", usageError("put the header's value into that file", "--host-header %s: %w", name, err)
-		}
-		return text, nil
-	case kind == "$" && from != "":
-		from = strings.TrimSuffix(strings.TrimPrefix(from, "{"), "}")
-		value, ok := a.lookupEnv(from)
-		if !ok {
-			return "", usageError("export it, or name another one", "--host-header %s: the environment has no variable %s", name, from)
-		}
-		return value, nil
+	if value, err = workers.ReadSecret(file); err != nil {
+		return "", usageError("put the header's value into that file", "%s: %w", flag, err)
 	}
-	return "", usageError("write --host-header "+name+"=@FILE, or --host-header '"+name+"=$VARIABLE' in single quotes",
-		"--host-header %s: its value stands on the command line, where other processes and the shell's history can see it", name)
-}
-
-// readSecret reads a small file, less the line end that editors leave.
-func readSecret(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxHeaderFile))
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
+	return value, nil
 }

@@ -12,9 +12,14 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/batchmill/batchmill/workers/process"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == process.GuardCommand {
+		os.Exit(process.Guard(os.Args[2:]))
+	}
 	signals := make(chan os.Signal, 1)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		if !signal.Ignored(sig) { // nohup and background jobs of a shell ignore them on purpose

@@ -25,6 +25,7 @@ func (o *options) flags() *pflag.FlagSet {
 	b := binder{set: pflag.NewFlagSet("run", pflag.ContinueOnError)}
 	b.set.SortFlags = false
 	o.bindPlaces(&b)
+	bindAccess(&b, &o.spec)
 	bindS3(&b, &o.spec)
 	o.bindFormats(&b)
 	o.bindJoin(&b)
@@ -95,11 +96,10 @@ func (o *options) bindPlaces(b *binder) {
 	b.list(&s.Input, "input", "URI\ta file, a directory, a quoted glob, or s3://bucket/prefix; repeatable; names below it that begin with _ or . are skipped")
 	b.text(&s.InputManifest, "input-manifest", "URI\ta list of objects, on disk or S3: a JSON array of {\"prefix\": \"s3://bucket/prefix/\"} and of names behind that prefix")
 	b.text(&s.Output, "output", "URI\tdirectory or s3://bucket/prefix for the outputs; never inside the input")
-	b.list(&s.Hosts, "host", "URL\tURL of an inference host; repeatable; without a path it follows the container contract (ping, invocations), with a path it is POSTed to as it is")
+	b.list(&s.Hosts, "host", "URL\tURL of an inference host, unix:///path.sock, or dns+http://name:port for every address behind a name; repeatable; without a path it follows the container contract (ping, invocations), with a path it is POSTed to as it is")
 	b.text(&s.Image, "image", "NAME\timage to start hosts from as containers, instead of --host")
-	b.text(&s.Command, "command", "WORDS\tcommand to start hosts with as processes, instead of --host")
+	b.text(&s.Command, "command", "WORDS\tcommand to start hosts with as processes, each told its port by SAGEMAKER_BIND_TO_PORT and PORT; no shell is used")
 	b.number(&s.Replicas, "replicas", "N\thow many hosts to start (default 1)")
-	b.list(&s.HostHeader, "host-header", "NAME=@FILE\tor NAME=$VARIABLE: a header for every request, read from a file or the environment; repeatable")
 }
 
 // bindS3 binds what reaches S3 where the AWS environment does not say it.

@@ -24,16 +24,19 @@ write the outputs and rejects files anew of the objects that hold them. Records
 that could not be sent at all stay rejects.
 
 The job's settings are those in its manifest, whatever the defaults named below;
-flags may change what does not change the job. Hosts are the manifest's unless --host names others; they must
-be named where a host's URL has a query, which manifests do not keep. Headers
-are never taken from a manifest: give --host-header again. Relative inputs
+flags may change what does not change the job. Hosts are the manifest's unless --host or --command names others; they must
+be named where a host's URL has a query, which manifests do not keep. Commands,
+headers, tokens and certificates are never taken from a manifest: give --command
+and the --host- flags again. Relative inputs
 count from the directory of the first run, so run this one there too. How to
 reach S3 is recorded as well, and may be said anew. A manifest on S3 may be
 somebody else's: it does not say who gets records (--host is needed), where S3
 is (inputs are reached as OUTPUT is), or what is read from this disk.`
 
 // retryFlags are what may be said anew. The rest is the job's, and binds it.
-var retryFlags = []string{"host", "input", "input-manifest", "host-header", "on-bad", "max-rejects", "batch-records", "batch-bytes", "target-latency", "concurrency", "max-concurrency", "timeout",
+var retryFlags = []string{"host", "command", "replicas", "input", "input-manifest", "host-header",
+	"host-bearer", "host-basic", "host-ca", "host-cert", "host-key", "host-server-name", "on-bad", "max-rejects",
+	"batch-records", "batch-bytes", "target-latency", "concurrency", "max-concurrency", "timeout",
 	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress", "metrics", "s3-endpoint", "s3-path-style"}
 
 func (a *app) retryCommand() *cobra.Command {
@@ -132,13 +135,9 @@ func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet, fromS3 bool) (*
 			return nil, err
 		}
 	}
-	if !flags.Changed("host") && slices.ContainsFunc(s.Hosts, func(h string) bool { return strings.Contains(h, "[redacted]") }) {
-		return nil, usageError("name the hosts again with --host", "the query of a host's URL is not kept there")
+	if err := hostsAnew(s, flags); err != nil {
+		return nil, err
 	}
-	if len(s.HostHeader) > 0 && !flags.Changed("host-header") {
-		return nil, usageError("give --host-header again; what is secret goes only where the command line says", "the job sent headers of its own to its hosts")
-	}
-	s.HostHeader = nil
 	if err := override(merged, flags); err != nil {
 		return nil, err
 	}
@@ -150,7 +149,7 @@ func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet, fromS3 bool) (*
 
 // onlyByFlags refuses what a manifest on S3 would have to be believed.
 func onlyByFlags(s *transform.Spec, flags *pflag.FlagSet) error {
-	if !flags.Changed("host") {
+	if !hostsNamed(flags) {
 		return usageError("name the hosts with --host", "a manifest on S3 does not say who gets records: others may have written it")
 	}
 	inputs := append(slices.Clone(s.Input), s.InputManifest)

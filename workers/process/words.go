@@ -1,0 +1,126 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Split cuts a command line into words as a shell does: by blanks, with '...',
+// "..." and \ to quote. Nothing is expanded. What only a shell could give a
+// meaning to, such as | or $NAME, is an error where it is not quoted, so that
+// it does not silently become part of a word.
+func Split(line string) ([]string, error) {
+	s := splitter{rest: line}
+	for s.rest != "" {
+		c := s.rest[0]
+		s.rest = s.rest[1:]
+		if err := s.take(c); err != nil {
+			return nil, err
+		}
+	}
+	s.end()
+	if len(s.words) == 0 {
+		return nil, errors.New("no program is named")
+	}
+	return s.words, nil
+}
+
+// Program is the name of the program that a command line starts, without its
+// folder and its arguments, which may hold secrets. It is "" where there is none.
+func Program(line string) string {
+	words, err := Split(line)
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(words[0])
+}
+
+type splitter struct {
+	rest  string
+	words []string
+	word  strings.Builder
+	begun bool // there is a word, be it an empty one in quotes
+}
+
+func (s *splitter) end() {
+	if s.begun {
+		s.words = append(s.words, s.word.String())
+	}
+	s.word.Reset()
+	s.begun = false
+}
+
+func (s *splitter) take(c byte) error {
+	switch {
+	case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+		s.end()
+		return nil
+	case c == '\'':
+		s.begun = true
+		quoted, rest, ok := strings.Cut(s.rest, "'")
+		if !ok {
+			return errors.New("a quote ' is not closed")
+		}
+		s.word.WriteString(quoted)
+		s.rest = rest
+		return nil
+	case c == '"':
+		s.begun = true
+		return s.quoted()
+	case c == '\\':
+		if s.rest == "" {
+			return errors.New(`it ends with a \`)
+		}
+		if s.rest[0] != '\n' { // that joins two lines
+			s.add(s.rest[0])
+		}
+		s.rest = s.rest[1:]
+		return nil
+	case strings.IndexByte("|&;<>()`", c) >= 0, c == '$' && s.expands():
+		return forShell(c)
+	}
+	s.add(c)
+	return nil
+}
+
+func (s *splitter) add(c byte) {
+	s.begun = true
+	s.word.WriteByte(c)
+}
+
+// quoted takes what stands in "...".
+func (s *splitter) quoted() error {
+	for s.rest != "" {
+		c := s.rest[0]
+		s.rest = s.rest[1:]
+		switch {
+		case c == '"':
+			return nil
+		case c == '\\' && s.rest != "" && strings.IndexByte("$`\"\\\n", s.rest[0]) >= 0:
+			if s.rest[0] != '\n' {
+				s.word.WriteByte(s.rest[0])
+			}
+			s.rest = s.rest[1:]
+		case c == '`', c == '$' && s.expands():
+			return forShell(c)
+		default:
+			s.word.WriteByte(c)
+		}
+	}
+	return errors.New(`a quote " is not closed`)
+}
+
+// expands tells whether a shell would replace a $ that stands before rest.
+func (s *splitter) expands() bool {
+	if s.rest == "" {
+		return false
+	}
+	c := s.rest[0]
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("_{(@*#?$!-", c) >= 0
+}
+
+func forShell(c byte) error {
+	return fmt.Errorf("%c means something to a shell only, and none is used: quote it, or write sh -c '...'", c)
+}
