@@ -15,8 +15,9 @@ import (
 // It goes by levels, at the beginning of a job and while the hosts' numbers of
 // requests are held: two things that change at once would each be taken for
 // the other. A level is some batches of one size to each host. While a larger size makes
-// a record worthwhile cheaper, the next level is larger. Then the size stays, and
-// the hosts' numbers are let go. From then on it only shrinks: when answers time
+// a record worthwhile cheaper, the next level is larger; once three levels lie on
+// a line (so much for a request, so much for each record), it is the size at which
+// the request costs next to nothing. Then the size stays, and the hosts' numbers are let go. From then on it only shrinks: when answers time
 // out, or when the window holds too few batches for the hosts. What a 413 teaches is a size in
 // bytes, and the pool's.
 //
@@ -31,8 +32,9 @@ type sizer struct {
 	size    int
 	frozen  bool
 	at      *level // the level that is measured
-	best    *level // the cheapest one so far
-	strikes int    // larger levels in a row that were not cheaper
+	best    *level  // the cheapest one so far
+	passed  []point // sizes and the seconds that an answer took, ascending
+	strikes int     // larger levels in a row that were not cheaper
 	blocked bool   // the cutter waits
 	changed chan struct{}
 
@@ -52,6 +54,12 @@ type level struct {
 	broken  int // timeouts, and other ends without an answer
 }
 
+// point is a batch size and the seconds that an answer took.
+type point struct {
+	size    int
+	seconds float64
+}
+
 // timing adds up a host's answers.
 type timing struct {
 	n       int
@@ -60,11 +68,13 @@ type timing struct {
 
 const (
 	firstSize = 8
-	// perHost is how many batches a level asks each host about, and mostBatches all.
-	perHost     = 6
-	mostBatches = 200
-	// cheaper is how much cheaper a level has to make a record.
-	cheaper = 1.03
+	// leastPerHost to mostPerHost batches of a level go to each host, as long as they take
+	// no more than levelTime seconds; mostBatches to all.
+	leastPerHost, mostPerHost = 2, 6
+	levelTime                 = 1.0
+	mostBatches               = 200
+	// cheaper is how many times cheaper a level has to make a record.
+	cheaper = 1.015
 	// strikesOut is how many levels in a row may be no cheaper.
 	strikesOut = 2
 	// leaves is the part of the target that is used: hosts that are busy take longer.
@@ -96,7 +106,7 @@ func (s *sizer) next(ctx context.Context) (int, *level, error) {
 			s.at = &level{size: s.size, timings: map[*workers.Member]*timing{}}
 		}
 		l := s.at
-		if l.issued < min(mostBatches, perHost*max(1, s.hosts())) {
+		if l.issued < min(mostBatches, s.perHost(l)*max(1, s.hosts())) {
 			defer s.mu.Unlock()
 			return l.size, l, nil
 		}
@@ -108,6 +118,17 @@ func (s *sizer) next(ctx context.Context) (int, *level, error) {
 			return 0, nil, err
 		}
 	}
+}
+
+// perHost is how many batches of l each host gets. A batch takes no longer than
+// in proportion to the last level.
+func (s *sizer) perHost(l *level) int {
+	if len(s.passed) == 0 {
+		return mostPerHost
+	}
+	last := s.passed[len(s.passed)-1]
+	takes := last.seconds * float64(l.size) / float64(last.size)
+	return max(leastPerHost, min(mostPerHost, int(levelTime/takes)))
 }
 
 func (s *sizer) await(ctx context.Context, changed <-chan struct{}) error {
@@ -262,6 +283,7 @@ func (s *sizer) decideIfOver(l *level) {
 		s.freeze(s.bestOr(max(1, fits)))
 		return
 	}
+	s.passed = append(s.passed, point{l.size, took})
 	gain := l.gain(s.best)
 	if gain >= cheaper {
 		s.best, s.strikes = l, 0
@@ -287,6 +309,9 @@ func (s *sizer) grow(l *level, took, gain float64) {
 	if gain > 1.8 {
 		by = 4
 	}
+	if best := s.foreseen(); best > 0 {
+		by = float64(best) / float64(l.size)
+	}
 	by = min(by, leaves*s.target.Seconds()/took)
 	if by < 1.25 || l.size > math.MaxInt32/4 {
 		s.freeze(s.best.size)
@@ -294,6 +319,23 @@ func (s *sizer) grow(l *level, took, gain float64) {
 	}
 	s.size, s.at = int(float64(l.size)*by), nil
 	s.announce()
+}
+
+// foreseen is the size at which a request's own cost is next to nothing beside
+// its records', where the last three levels lie on a line; else 0.
+func (s *sizer) foreseen() int {
+	n := len(s.passed)
+	if n < 3 {
+		return 0
+	}
+	p, q, r := s.passed[n-3], s.passed[n-2], s.passed[n-1]
+	record := (r.seconds - p.seconds) / float64(r.size-p.size)
+	request := r.seconds - record*float64(r.size)
+	middle := request + record*float64(q.size)
+	if record <= 0 || request <= 0 || math.Abs(middle-q.seconds) > 0.15*q.seconds || record*float64(r.size) < request/4 {
+		return 0
+	}
+	return int(request / (record * (cheaper - 1)))
 }
 
 // mean is how many seconds an answer took; 0 when there was none.

@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ type Snapshot struct {
 	InFlight         int       `json:"in_flight"`
 	Retries          int64     `json:"retries"`
 	Rejects          int64     `json:"rejects"`
+	Resumed          int64     `json:"resumed"` // of the records, answered from the log
 	HostsUp          int       `json:"hosts_up"`
 	Hosts            int       `json:"hosts"`
 	Listed           int64     `json:"listed"`      // objects of input found
@@ -68,11 +70,20 @@ func (p *Progress) elapsed() time.Duration {
 	return 0
 }
 
+// since is how many seconds after the job's beginning t was, to a tenth.
+func (p *Progress) since(t time.Time) float64 {
+	began := p.started.Load()
+	if began == nil {
+		return 0
+	}
+	return math.Round(10*max(0, t.Sub(*began).Seconds())) / 10
+}
+
 // Snapshot reads the counters. Time left is judged by the bytes read in this run.
 func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Time: time.Now().UTC(), Listed: p.listed.Load(), Records: p.records.Load(), Bytes: p.bytes.Load(), TotalBytes: p.total.Load(),
-		Retries: p.retries.Load(), Rejects: p.rejects.Load(), ETASeconds: -1,
+		Retries: p.retries.Load(), Rejects: p.rejects.Load(), Resumed: p.resumed.Load(), ETASeconds: -1,
 	}
 	if r := p.run.Load(); r != nil {
 		s.InFlight = r.pool.InFlight()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -172,11 +173,26 @@ func (r *run) manifestHead() (*manifest.Manifest, error) {
 	}
 	m.Totals.Resumed = r.progress.resumed.Load()
 	m.Totals.Seconds = r.progress.elapsed().Seconds()
+	if size, found := r.sizer.now(); found {
+		m.Settled = &manifest.Settled{BatchRecords: size}
+	}
 	for _, h := range r.pool.Stats() {
-		m.Hosts = append(m.Hosts, manifest.Host{URL: h.Name, Requests: h.Requests, Records: h.Records,
-			P50: milliseconds(h.P50), P99: milliseconds(h.P99), Retries: h.Retries, Ejections: h.Ejections})
+		m.Hosts = append(m.Hosts, r.hostEntry(&h))
 	}
 	return m, nil
+}
+
+// hostEntry is a host as the manifest has it.
+func (r *run) hostEntry(h *workers.HostStats) manifest.Host {
+	e := manifest.Host{URL: h.Name, Requests: h.Requests, Records: h.Records, P50: milliseconds(h.P50), P99: milliseconds(h.P99),
+		Retries: h.Retries, Ejections: h.Ejections, Hedges: h.Hedges, Limit: h.Limit}
+	if seconds := r.progress.elapsed().Seconds(); seconds > 0 {
+		e.Rate = math.Round(10*float64(h.Records)/seconds) / 10
+	}
+	for _, c := range h.Limits {
+		e.Limits = append(e.Limits, manifest.Limit{Seconds: r.progress.since(c.At), Limit: c.Limit})
+	}
+	return e
 }
 
 // ends yields what became of the job's objects; those behind a --limit are not among them.

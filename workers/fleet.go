@@ -2,6 +2,7 @@ package workers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,11 @@ type HostStats struct {
 	Limits   []LimitChange // how that went over time
 	InFlight int
 
-	P50, P95, P99 time.Duration // of good answers; 0 without one
+	Answers       int64         // good ones
+	AnswerTime    time.Duration // that they took, all together
+	P50, P95, P99 time.Duration // of them; 0 without one
+	// Failures counts requests without a good answer, by cause.
+	Failures map[Cause]int64
 }
 
 // Percentiles of the time from a request's start to its whole answer.
@@ -50,6 +55,7 @@ func (p *Pool) Stats() []HostStats {
 			Name: name, Ready: m.ready, Up: m.up() && !m.probing, Dropped: m.dropped,
 			Requests: m.requests, Records: m.records, Retries: m.retries, Ejections: m.ejections,
 			Hedges: m.hedges, Limit: m.limiter.limit, Limits: slices.Clone(m.track.changes), InFlight: m.inFlight,
+			Answers: m.latency.TotalCount(), AnswerTime: m.answerTime, Failures: maps.Clone(m.failures),
 			P50: t.P50, P95: t.P95, P99: t.P99,
 		})
 	}

@@ -96,6 +96,7 @@ func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
 	}
 	m.reason = reasonOf(o)
 	m.failed++
+	m.failures[o.Cause]++
 	if v.Action == Retry || v.Action == Wait {
 		m.retries++
 	}
@@ -154,6 +155,7 @@ func (p *Pool) noteGood(l *Lease, now time.Time) {
 	m.track.note(now, m.limiter.limit)
 	// The histogram's range ends at an hour; its error is for what lies beyond.
 	_ = m.latency.RecordValue(min(max(l.took.Microseconds(), 1), m.latency.HighestTrackableValue()))
+	m.answerTime += l.took
 	p.trouble = time.Time{}
 	m.lastGood.Store(p.clock.Add(1))
 	m.good.Store(true)

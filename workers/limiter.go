@@ -154,7 +154,11 @@ func (l *limiter) good(now, sent time.Time, records int) {
 		return
 	}
 	l.proven++
-	if l.held || records < 1 {
+	if records < 1 {
+		return
+	}
+	if l.held {
+		l.heldSample(now.Sub(sent).Seconds(), records)
 		return
 	}
 	if l.phase == starting && len(l.points) > 0 && l.limit < l.ceiling(l.points[0]) {
@@ -522,22 +526,32 @@ func (l *limiter) restart(now time.Time) {
 	l.epoch.pending = l.limit == l.target
 }
 
-// heldLimit is enough to keep a host busy that serves one at once.
-const heldLimit = 2
-
-// hold keeps the limit where it is, until release.
+// hold keeps the limit at one until release.
 func (l *limiter) hold() {
 	l.held = true
-	l.limit = min(heldLimit, l.most)
-	l.target = l.limit
+	l.limit, l.target = firstLimit, firstLimit
 }
 
-// release begins the search that hold kept back.
-func (l *limiter) release(now time.Time) {
-	if l.held {
-		l.held, l.class = false, 0
-		l.move(firstLimit, now)
+// heldSample learns from a request that was alone at the host how long the newest
+// size of batches takes.
+func (l *limiter) heldSample(took float64, records int) {
+	if class := bits.Len(uint(records)); class != l.class {
+		l.class, l.epoch = class, epoch{}
 	}
+	l.epoch.add(took, records)
+}
+
+// release begins the search that hold kept back. What an answer takes alone is known then.
+func (l *limiter) release(now time.Time) {
+	if !l.held {
+		return
+	}
+	l.held = false
+	if e := &l.epoch; e.n >= 2 {
+		l.base = e.took / float64(e.records)
+		l.points = append(l.points[:0], point{firstLimit, 1 / l.base})
+	}
+	l.move(firstLimit, now)
 }
 
 // epoch is what was measured while one limit held.

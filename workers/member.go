@@ -45,13 +45,16 @@ type Member struct {
 
 	requests, records, retries, ejections, hedges int64
 
-	track   track
-	latency *hdrhistogram.Histogram // microseconds
+	track track
+
+	answerTime time.Duration           // of all good answers together
+	failures   map[Cause]int64         // requests without one
+	latency    *hdrhistogram.Histogram // microseconds
 }
 
 func newMember(p *Pool, h Host) *Member {
 	return &Member{pool: p, host: h, limiter: p.limits.limiter(Parameters{}), reason: "not ready yet",
-		latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
+		failures: map[Cause]int64{}, latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
 }
 
 // Name is the host's name, without secrets.

@@ -90,6 +90,10 @@ func (m *Member) absorb(o *Member) {
 	m.retries += o.retries
 	m.ejections += o.ejections
 	m.hedges += o.hedges
+	m.answerTime += o.answerTime
+	for c, n := range o.failures {
+		m.failures[c] += n
+	}
 	m.latency.Merge(o.latency)
 	m.track = o.track
 }

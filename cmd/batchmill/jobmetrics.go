@@ -31,6 +31,7 @@ var (
 		jobMetric("records_total", "Records settled in this run: answered or rejected, by hosts or from the log of an earlier run."),
 		jobMetric("rejects_total", "Records set aside without an answer, in this run."),
 		jobMetric("retries_total", "Requests that had to be asked again, those that a host was too busy for included."),
+		jobMetric("records_resumed_total", "Of the records settled, those that the log of an earlier run answered."),
 		jobMetric("input_bytes_total", "Bytes of input read, or passed over because an earlier run had settled them."),
 	}
 	inputSize        = jobMetric("input_size_bytes", "Size of all input objects as they are stored; 0 until all are found.")
@@ -48,7 +49,8 @@ var (
 	hostUp       = hostMetric("up", "1 if the host is ready and in use, 0 if it is not.")
 	hostLimit    = hostMetric("concurrency_limit", "Requests that the host may have in flight at once, now.")
 	hostInFlight = hostMetric("requests_in_flight", "Requests that wait for the host's answer now.")
-	hostDuration = hostMetric("request_duration_seconds", "Time from a request's start to its whole answer: quantiles over all good answers of this run. The count is of all requests, the sum is not kept.")
+	hostDuration = hostMetric("request_duration_seconds", "Time from a request's start to its whole answer: all good answers of this run.")
+	hostFailures = jobMetric("host_failures_total", "Requests without a good answer, by what the end was.", "host", "cause")
 )
 
 // jobCollector reads a job's metrics from its progress whenever they are asked
@@ -72,7 +74,7 @@ func (c *jobCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range hostCounters {
 		ch <- d
 	}
-	for _, d := range []*prometheus.Desc{inputSize, objectsFound, requestsInFlight, hostsByState, hostUp, hostLimit, hostInFlight, hostDuration} {
+	for _, d := range []*prometheus.Desc{inputSize, objectsFound, requestsInFlight, hostsByState, hostUp, hostLimit, hostInFlight, hostDuration, hostFailures} {
 		ch <- d
 	}
 }
@@ -82,7 +84,7 @@ func (c *jobCollector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, stats := c.progress.Snapshot(), c.progress.Hosts()
-	for i, v := range [len(jobCounters)]int64{s.Records, s.Rejects, s.Retries, s.Bytes} {
+	for i, v := range [len(jobCounters)]int64{s.Records, s.Rejects, s.Retries, s.Resumed, s.Bytes} {
 		c.job[i] = max(c.job[i], v)
 		ch <- counter(jobCounters[i], c.job[i])
 	}
@@ -129,7 +131,10 @@ type hostMetrics struct {
 	up            int64
 	limit         int64
 	inFlight      int64
-	p50, p95, p99 time.Duration // of the slowest; 0 without a good answer
+	answers       int64
+	answerTime    time.Duration
+	failures      map[string]int64 // by cause
+	p50, p95, p99 time.Duration    // of the slowest; 0 without a good answer
 }
 
 // mergeHosts adds up the hosts of each name, which is made safe to be shown. No
@@ -139,7 +144,7 @@ func mergeHosts(stats []workers.HostStats, before map[string]*hostMetrics) map[s
 	for _, s := range stats {
 		name := escape(s.Name)
 		if now[name] == nil {
-			now[name] = new(hostMetrics)
+			now[name] = &hostMetrics{failures: map[string]int64{}}
 		}
 		now[name].add(s)
 	}
@@ -147,6 +152,10 @@ func mergeHosts(stats []workers.HostStats, before map[string]*hostMetrics) map[s
 		if was := before[name]; was != nil {
 			for i := range h.counters {
 				h.counters[i] = max(h.counters[i], was.counters[i])
+			}
+			h.answers, h.answerTime = max(h.answers, was.answers), max(h.answerTime, was.answerTime)
+			for cause, n := range was.failures {
+				h.failures[cause] = max(h.failures[cause], n)
 			}
 		}
 	}
@@ -159,6 +168,11 @@ func (h *hostMetrics) add(s workers.HostStats) {
 	}
 	if s.Up {
 		h.up = 1
+	}
+	h.answers += s.Answers
+	h.answerTime += s.AnswerTime
+	for cause, n := range s.Failures {
+		h.failures[cause.String()] += n
 	}
 	h.limit += int64(s.Limit)
 	h.inFlight += int64(s.InFlight)
@@ -173,7 +187,10 @@ func (h *hostMetrics) send(ch chan<- prometheus.Metric, name string) {
 	ch <- gauge(hostLimit, h.limit, name)
 	ch <- gauge(hostInFlight, h.inFlight, name)
 	quantiles := map[float64]float64{0.5: seconds(h.p50), 0.95: seconds(h.p95), 0.99: seconds(h.p99)}
-	ch <- prometheus.MustNewConstSummary(hostDuration, uint64(h.counters[0]), math.NaN(), quantiles, name)
+	ch <- prometheus.MustNewConstSummary(hostDuration, uint64(h.answers), h.answerTime.Seconds(), quantiles, name)
+	for cause, n := range h.failures {
+		ch <- counter(hostFailures, n, name, cause)
+	}
 }
 
 // seconds is NaN, as is usual where nothing was measured, for 0.

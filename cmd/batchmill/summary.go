@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"text/tabwriter"
 	"time"
 
 	"github.com/batchmill/batchmill/transform"
@@ -74,7 +77,36 @@ func writeHosts(w io.Writer, r *transform.Result, s transform.Snapshot) {
 	if r.Slowest != "" && r.Manifest.Totals.Seconds >= 1 { // shorter jobs are held back by nothing
 		row(w, "held back", "by %s", r.Slowest)
 	}
+	if s := r.Manifest.Settled; s != nil {
+		row(w, "batches", "of %s at most, in the end", plural(int64(s.BatchRecords), "record"))
+	}
+	writeHostTable(w, r.Manifest.Hosts)
 }
+
+// mostHostRows is how many hosts a summary tells of: the busiest ones.
+const mostHostRows = 16
+
+// writeHostTable tells of each host what it did, and how many requests at once
+// it got in the end.
+func writeHostTable(w io.Writer, hosts []manifest.Host) {
+	busiest := slices.Clone(hosts)
+	slices.SortStableFunc(busiest, func(a, b manifest.Host) int { return cmp.Compare(b.Requests, a.Requests) })
+	shown := busiest[:min(len(busiest), mostHostRows)]
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "  \trequests\trecords/s\tp50\tp99\tretries\tejected\tat once\t  host\n")
+	for i := range shown {
+		h := &shown[i]
+		fmt.Fprintf(t, "  \t%s\t%s\t%s\t%s\t%s\t%s\t%d\t  %s\n", grouped(h.Requests), count(h.Rate), latency(ms(h.P50)), latency(ms(h.P99)),
+			grouped(h.Retries), grouped(h.Ejections), h.Limit, escape(h.URL))
+	}
+	_ = t.Flush() // as with all of a summary, who has closed stdout wants none
+	if more := len(busiest) - len(shown); more > 0 {
+		row(w, "", "... and %s more; the manifest has them all", plural(int64(more), "host"))
+	}
+}
+
+// ms is a time given in milliseconds.
+func ms(v float64) time.Duration { return time.Duration(v * float64(time.Millisecond)) }
 
 func writePlaces(w io.Writer, output string, m *manifest.Manifest) {
 	row(w, "outputs", "%s", escape(folder(output)))

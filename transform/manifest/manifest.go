@@ -59,9 +59,15 @@ type Manifest struct {
 	Config json.RawMessage `json:"config"`
 	// Identity is what binds the job across runs, in the engine's own shape.
 	Identity json.RawMessage `json:"identity,omitempty"`
+	Settled  *Settled        `json:"settled,omitempty"`
 	Objects  []Object        `json:"objects"`
 	Totals   Totals          `json:"totals"`
 	Hosts    []Host          `json:"hosts"`
+}
+
+// Settled is what a run found for its hosts by itself, or was told.
+type Settled struct {
+	BatchRecords int `json:"batch_records"` // at most so many in a batch, at the end
 }
 
 // An Object is what became of one input object.
@@ -127,6 +133,16 @@ type Host struct {
 	P99       float64 `json:"p99_ms"`
 	Retries   int64   `json:"retries"`
 	Ejections int64   `json:"ejections"`
+	Hedges    int64   `json:"hedges"`             // requests that repeated one which another host was slow with
+	Rate      float64 `json:"records_per_second"` // over the whole run
+	Limit     int     `json:"limit"`              // requests in flight at once, at the end
+	Limits    []Limit `json:"limits,omitempty"`   // how that went; at most 64 changes
+}
+
+// Limit is how many requests a host got at once from a moment of the run on.
+type Limit struct {
+	Seconds float64 `json:"seconds"` // since the run began
+	Limit   int     `json:"limit"`
 }
 
 // Sum sets the totals that are sums over the objects, and leaves the others.

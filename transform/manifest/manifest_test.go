@@ -146,7 +146,7 @@ func TestShape(t *testing.T) {
 		{"output", object["output"], "sha256 size uri"},
 		{"rejects", object["rejects"], "sha256 uri"},
 		{"totals", top["totals"], "records_answered records_in records_out records_rejected records_resumed requests retries seconds"},
-		{"host", hosts[0], "ejections p50_ms p99_ms records requests retries url"},
+		{"host", hosts[0], "ejections hedges limit p50_ms p99_ms records records_per_second requests retries url"},
 	} {
 		if _, keys := keysOf(t, test.data); strings.Join(keys, " ") != test.want {
 			t.Errorf("%s has keys %q, want %q", test.what, strings.Join(keys, " "), test.want)
@@ -228,7 +228,7 @@ func TestSchemas(t *testing.T) {
 	all := slices.Compact(slices.Sorted(slices.Values(append(text, binary...))))
 	wantKeys(t, "reject", schema(t, "reject"), all)
 	wantKeys(t, "progress", schema(t, "progress"), []string{"bytes", "eta_seconds", "hosts_up", "in_flight", "listed",
-		"records", "records_per_second", "rejects", "retries", "time", "total_bytes"})
+		"records", "records_per_second", "rejects", "resumed", "retries", "time", "total_bytes"})
 }
 
 func schema(t *testing.T, name string) map[string]any {
