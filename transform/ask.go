@@ -149,7 +149,7 @@ func (r *run) invoke(ctx context.Context, a ask, lease *workers.Lease, x *exchan
 	x.keep(text)
 	r.learnAnswerSize(len(resp.Body) / len(a.sel))
 	if len(a.sel) == x.place.batch.Len() && a.tries == 0 {
-		r.sizer.answered(x.place.level, lease.Member(), lease.Took())
+		r.sizer.answered(x.place.level, lease.Member(), len(a.sel), lease.Took())
 	}
 	return o, lease, nil
 }

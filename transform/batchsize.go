@@ -12,44 +12,63 @@ import (
 // A sizer finds how many records a batch should have: the fewest that bring
 // nearly the most records for a request's time, within the time that an answer may take.
 //
-// It goes by levels, at the beginning of a job and while the hosts' numbers of
-// requests are held: two things that change at once would each be taken for
-// the other. A level is some batches of one size to each host. While a larger size makes
-// a record worthwhile cheaper, the next level is larger; once three levels lie on
-// a line (so much for a request, so much for each record), it is the size at which
-// the request costs next to nothing. Then the size stays, and the hosts' numbers are let go. From then on it only shrinks: when answers time
-// out, or when the window holds too few batches for the hosts. What a 413 teaches is a size in
-// bytes, and the pool's.
+// First, with one request at each host, batches grow to a size whose answers take a
+// while, or shrink to one that the target allows. With that, the hosts' numbers of
+// requests are found. Then those are held, and the size is found by levels: two
+// things that change at once would each be taken for the other. While a larger size makes a record worthwhile cheaper, the
+// next level is larger: four times where a record costs next to nothing yet, else twice.
+// Once three levels lie on a line (so much for a request, so much for each record), it
+// is the size at which the request costs next to nothing.
+// Then the size stays, and the hosts' numbers are let go. From then on it only
+// shrinks: when answers time out, or when the window holds too few batches for the
+// hosts. What a 413 teaches is a size in bytes, and the pool's.
 //
-// The cutter asks it and waits for a level's end, for it could else fill the
-// window with batches of a size that is not the one to be found.
+// Meanwhile the cutter stays close to the hosts, for it could else fill the window with
+// batches of a size that is not the one to be found. It never waits for anything
+// but batches that are at work, so hosts are as busy as ever.
 type sizer struct {
 	target time.Duration // for one answer
-	done   func()        // called when the size is found
-	hosts  func() int    // that can be asked
+	hosts  sized
 
 	mu      sync.Mutex
 	size    int
-	frozen  bool
-	at      *level // the level that is measured
-	best    *level  // the cheapest one so far
-	passed  []point // sizes and the seconds that an answer took, ascending
-	strikes int     // larger levels in a row that were not cheaper
-	blocked bool   // the cutter waits
+	stage   sizerStage
+	began   time.Time // of the first batch
+	at      *level    // the level that is measured
+	best    *level    // the cheapest one so far; nil before the first
+	passed  []point   // sizes and the seconds that an answer took, ascending
+	strikes int       // larger levels in a row that were not cheaper
+	out     int       // batches of any level that are not settled
+	blocked bool      // the cutter waits
 	changed chan struct{}
 
 	timeouts, goods int // since the size changed
 }
 
+// sized is what a sizer needs of the pool.
+type sized interface {
+	Capacity() int
+	Settled() bool
+	Hold()
+	Free()
+}
+
+type sizerStage uint8
+
+const (
+	roughly   sizerStage = iota // hosts get one request each
+	warming                     // the hosts' numbers are being found
+	measuring                   // they are held
+	found
+)
+
 // level is what is known of one batch size.
 type level struct {
 	size    int
-	bytes   int // of the largest batch
-	issued  int // batches of that size
+	settled int // batches
 	short   int // batches that were smaller: their object ended
-	out     int // batches that are not settled
-	closed  bool
 	timings map[*workers.Member]*timing
+	answers int // in timings
 	tooMuch int // 413
 	broken  int // timeouts, and other ends without an answer
 }
@@ -67,68 +86,57 @@ type timing struct {
 }
 
 const (
-	firstSize = 8
-	// leastPerHost to mostPerHost batches of a level go to each host, as long as they take
-	// no more than levelTime seconds; mostBatches to all.
-	leastPerHost, mostPerHost = 2, 6
-	levelTime                 = 1.0
-	mostBatches               = 200
+	firstSize = 1
+	// The first batches grow while an answer takes less than this part of the
+	// target, up to mostRoughly.
+	quick       = 10
+	mostRoughly = 1024
+	// longestWarming ends it where the hosts' numbers are not found.
+	longestWarming = 15 * time.Second
+	// A level takes twice as many answers as there are requests in flight, and these at least.
+	leastAnswers = 8
+	// unanswered is how many times that may be settled without such an answer.
+	unanswered = 4
 	// cheaper is how many times cheaper a level has to make a record.
 	cheaper = 1.015
 	// strikesOut is how many levels in a row may be no cheaper.
 	strikesOut = 2
 	// leaves is the part of the target that is used: hosts that are busy take longer.
-	leaves = 0.8
+	leaves = 0.9
 	// mostShort is after how many batches that did not come to the size of the
 	// level the size does not matter.
 	mostShort = 64
 )
 
 // newSizer measures, unless the number is given: then it stands.
-func newSizer(target time.Duration, fixed int, hosts func() int, done func()) *sizer {
-	s := &sizer{target: target, done: done, hosts: hosts, size: firstSize, changed: make(chan struct{})}
-	if fixed > 0 {
-		s.size, s.frozen = fixed, true
+func newSizer(target time.Duration, given int, hosts sized) *sizer {
+	s := &sizer{target: target, hosts: hosts, changed: make(chan struct{})}
+	s.enter(firstSize)
+	if given > 0 {
+		s.size, s.stage, s.at = given, found, nil
 	}
 	return s
 }
 
 // next is how many records the next batch may have, and the level that it
-// belongs to; nil when none is measured. It waits while the level has all it needs.
+// belongs to; nil when none is measured. It waits while batches enough are at work.
 func (s *sizer) next(ctx context.Context) (int, *level, error) {
 	for {
 		s.mu.Lock()
-		if s.frozen {
+		if s.stage == found || s.out < 2*s.hosts.Capacity()+2 {
 			defer s.mu.Unlock()
-			return s.size, nil, nil
+			if s.began.IsZero() {
+				s.began = time.Now()
+			}
+			return s.size, s.at, nil
 		}
-		if s.at == nil {
-			s.at = &level{size: s.size, timings: map[*workers.Member]*timing{}}
-		}
-		l := s.at
-		if l.issued < min(mostBatches, s.perHost(l)*max(1, s.hosts())) {
-			defer s.mu.Unlock()
-			return l.size, l, nil
-		}
-		l.closed, s.blocked = true, true
-		changed := s.changed // before the level may end
-		s.decideIfOver(l)
+		s.blocked = true
+		changed := s.changed
 		s.mu.Unlock()
 		if err := s.await(ctx, changed); err != nil {
 			return 0, nil, err
 		}
 	}
-}
-
-// perHost is how many batches of l each host gets. A batch takes no longer than
-// in proportion to the last level.
-func (s *sizer) perHost(l *level) int {
-	if len(s.passed) == 0 {
-		return mostPerHost
-	}
-	last := s.passed[len(s.passed)-1]
-	takes := last.seconds * float64(l.size) / float64(last.size)
-	return max(leastPerHost, min(mostPerHost, int(levelTime/takes)))
 }
 
 func (s *sizer) await(ctx context.Context, changed <-chan struct{}) error {
@@ -145,44 +153,40 @@ func (s *sizer) await(ctx context.Context, changed <-chan struct{}) error {
 	}
 }
 
-// waiting tells whether the cutter waits for a level's end.
+// waiting tells whether the cutter waits for batches at work.
 func (s *sizer) waiting() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.blocked
 }
 
-// cut notes a batch that was cut for level l. It is of the level only if it has
-// as many records, and with them fewer bytes than a batch may have.
+// cut notes a batch that was cut for level l, and returns the level that it stands for.
 func (s *sizer) cut(l *level, records, bytes, mostBytes int) *level {
 	if l == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.at != l {
+	if s.stage == found {
 		return nil
 	}
-	if records < l.size {
+	s.out++
+	if l == s.at && records < l.size {
 		if l.short++; bytes*2 > mostBytes {
-			s.freeze(max(records, 1)) // more records than that do not fit a batch
+			s.settleOn(max(records, 1)) // more records than that do not fit a batch
 		} else if l.short >= mostShort {
-			s.freeze(max(l.size, DefaultBatchRecords)) // objects are small: it does not matter
+			s.settleOn(max(l.size, DefaultBatchRecords)) // objects are small: it does not matter
 		}
-		return nil
 	}
-	l.issued++
-	l.out++
-	l.bytes = max(l.bytes, bytes)
 	return l
 }
 
 // answered counts a whole batch of l that a host answered at once.
-func (s *sizer) answered(l *level, host *workers.Member, took time.Duration) {
+func (s *sizer) answered(l *level, host *workers.Member, records int, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.goods++
-	if l == nil || l != s.at {
+	if l == nil || l != s.at || records < l.size {
 		return
 	}
 	t := l.timings[host]
@@ -192,6 +196,34 @@ func (s *sizer) answered(l *level, host *workers.Member, took time.Duration) {
 	}
 	t.n++
 	t.seconds += took.Seconds()
+	l.answers++
+	enough := s.enough()
+	switch {
+	case s.stage == roughly:
+		s.rough(l)
+	case s.stage == warming && l.answers >= enough && (s.hosts.Settled() || time.Since(s.began) > longestWarming):
+		s.stage = measuring
+		s.hosts.Hold()
+		s.enter(l.size)
+	case s.stage == measuring && l.answers >= enough:
+		s.judge(l)
+	}
+}
+
+// rough looks for a size with which the hosts' numbers are found soon. It is the right one
+// where not even the first one is within the target.
+func (s *sizer) rough(l *level) {
+	took, target := l.mean(), s.target.Seconds()
+	switch {
+	case took > leaves*target:
+		s.settleOn(max(1, int(float64(l.size)*leaves*target/took)))
+	case took < target/quick && 4*l.size <= mostRoughly:
+		s.enter(4 * l.size)
+	case l.answers >= 2:
+		s.stage = warming
+		s.enter(l.size)
+		s.hosts.Free()
+	}
 }
 
 // failed counts a request that was not answered.
@@ -203,7 +235,7 @@ func (s *sizer) failed(l *level, why workers.Cause, timeout bool) {
 		l.tooMuch++
 	case l != nil && l == s.at && (why == workers.Broken || why == workers.Failed || why == workers.Oversized):
 		l.broken++
-	case timeout && s.frozen:
+	case timeout && s.stage == found:
 		if s.timeouts++; s.timeouts >= 3 && s.timeouts*5 >= s.goods {
 			s.shrink()
 		}
@@ -218,8 +250,17 @@ func (s *sizer) settled(p *place) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.out--; l == s.at {
-		s.decideIfOver(l)
+	s.out--
+	s.announce()
+	if l.settled++; l != s.at {
+		return
+	}
+	enough := s.enough()
+	switch {
+	case l.tooMuch > 0, l.broken*4 > enough:
+		s.settleOn(s.bestOr(max(1, l.size/4)))
+	case l.settled > unanswered*(enough+l.answers):
+		s.settleOn(s.bestOr(DefaultBatchRecords)) // rejects only: nothing can be learned
 	}
 }
 
@@ -227,8 +268,8 @@ func (s *sizer) settled(p *place) {
 func (s *sizer) fix(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.frozen {
-		s.freeze(size)
+	if s.stage != found {
+		s.settleOn(size)
 	}
 }
 
@@ -236,7 +277,7 @@ func (s *sizer) fix(size int) {
 func (s *sizer) pressed(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.frozen && size >= s.size {
+	if s.stage == found && size >= s.size {
 		s.shrink()
 	}
 }
@@ -247,17 +288,26 @@ func (s *sizer) shrink() {
 }
 
 // now is the size of batches, and whether it is found.
-func (s *sizer) now() (size int, found bool) {
+func (s *sizer) now() (size int, isFound bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.size, s.frozen
+	return s.size, s.stage == found
 }
 
-// freeze ends the search. Called with mu held, like all below.
-func (s *sizer) freeze(size int) {
-	s.size, s.frozen, s.at, s.best = size, true, nil, nil
+// enough is how many answers a level takes.
+func (s *sizer) enough() int { return max(leastAnswers, 2*s.hosts.Capacity()) }
+
+// settleOn ends the search. Called with mu held, like all below.
+func (s *sizer) settleOn(size int) {
+	s.size, s.stage, s.at, s.best = size, found, nil, nil
 	s.announce()
-	s.done()
+	s.hosts.Free()
+}
+
+// enter goes to another level.
+func (s *sizer) enter(size int) {
+	s.size = size
+	s.at = &level{size: size, timings: map[*workers.Member]*timing{}}
 }
 
 func (s *sizer) announce() {
@@ -265,33 +315,37 @@ func (s *sizer) announce() {
 	s.changed = make(chan struct{})
 }
 
-// decideIfOver ends a level whose batches are all settled.
-func (s *sizer) decideIfOver(l *level) {
-	if !l.closed || l.out > 0 {
-		return
-	}
+// judge ends a level that has answers enough.
+func (s *sizer) judge(l *level) {
 	took := l.mean()
-	switch {
-	case l.tooMuch > 0, l.broken*4 > l.issued:
-		s.freeze(s.bestOr(max(1, l.size/4)))
-		return
-	case took == 0:
-		s.freeze(s.bestOr(DefaultBatchRecords)) // rejects only: nothing was learned
-		return
-	case took > s.target.Seconds():
+	if took > s.target.Seconds() {
 		fits := int(float64(l.size) * leaves * s.target.Seconds() / took)
-		s.freeze(s.bestOr(max(1, fits)))
+		s.settleOn(s.bestOr(max(1, fits)))
 		return
 	}
 	s.passed = append(s.passed, point{l.size, took})
+	if best := s.foreseen(); best > 0 {
+		s.best = l // by its line, whatever chance says of the last step
+		by := min(float64(best)/float64(l.size), s.allows(took))
+		if by < 0.8 || 1 <= by && by < 1.25 {
+			s.settleOn(max(1, int(float64(l.size)*by)))
+			return
+		}
+		s.grow(l, took, by)
+		return
+	}
 	gain := l.gain(s.best)
 	if gain >= cheaper {
 		s.best, s.strikes = l, 0
 	} else if s.strikes++; s.strikes >= strikesOut {
-		s.freeze(s.best.size)
+		s.settleOn(s.best.size)
 		return
 	}
-	s.grow(l, took, gain)
+	by := 2.0
+	if gain > 1.8 {
+		by = 4
+	}
+	s.grow(l, took, by)
 }
 
 // bestOr is the best size so far, or another one where nothing was good yet.
@@ -302,23 +356,17 @@ func (s *sizer) bestOr(size int) int {
 	return size
 }
 
-// grow goes to the next level: four times as many where a record costs next to
-// nothing yet, else twice, and no more than the target allows.
-func (s *sizer) grow(l *level, took, gain float64) {
-	by := 2.0
-	if gain > 1.8 {
-		by = 4
-	}
-	if best := s.foreseen(); best > 0 {
-		by = float64(best) / float64(l.size)
-	}
-	by = min(by, leaves*s.target.Seconds()/took)
-	if by < 1.25 || l.size > math.MaxInt32/4 {
-		s.freeze(s.best.size)
+// allows is how many times longer an answer may take.
+func (s *sizer) allows(took float64) float64 { return leaves * s.target.Seconds() / took }
+
+// grow goes to a level so many times larger, but no further than the target allows,
+// or settles where that is not much.
+func (s *sizer) grow(l *level, took, by float64) {
+	if by = min(by, s.allows(took)); by < 1.25 || l.size > math.MaxInt32/8 {
+		s.settleOn(s.best.size)
 		return
 	}
-	s.size, s.at = int(float64(l.size)*by), nil
-	s.announce()
+	s.enter(int(float64(l.size) * by))
 }
 
 // foreseen is the size at which a request's own cost is next to nothing beside
@@ -340,15 +388,11 @@ func (s *sizer) foreseen() int {
 
 // mean is how many seconds an answer took; 0 when there was none.
 func (l *level) mean() float64 {
-	var all timing
+	seconds := 0.0
 	for _, t := range l.timings {
-		all.n += t.n
-		all.seconds += t.seconds
+		seconds += t.seconds
 	}
-	if all.n == 0 {
-		return 0
-	}
-	return all.seconds / float64(all.n)
+	return seconds / float64(max(l.answers, 1))
 }
 
 // gain is how many times cheaper a record is at l than it was at o, by the hosts that

@@ -142,7 +142,7 @@ func newRun(p *Plan, st *state, fleet workers.Fleet, progress *Progress) *run {
 		r.layout.settle(*st.layout)
 	}
 	r.races = newRaces()
-	r.sizer = newSizer(time.Duration(s.TargetLatency), s.batchRecords(), r.usable, r.pool.Free)
+	r.sizer = newSizer(time.Duration(s.TargetLatency), s.batchRecords(), r.pool)
 	r.ahead = newAhead(p)
 	r.results.fates = st.fates
 	progress.begin(r)
@@ -247,12 +247,6 @@ func (r *run) follow(beside context.Context, g *errgroup.Group, s workers.Source
 		return nil
 	}
 	return err
-}
-
-// usable counts the hosts that can be asked.
-func (r *run) usable() int {
-	up, _ := r.pool.Up()
-	return up
 }
 
 // drain waits, once the caller has ended the job, until nobody asks any more.

@@ -110,7 +110,6 @@ func TestLimits(t *testing.T) {
 	}{
 		{Limits{}, 0, 1, 256}, {Limits{}, 9, 1, 9}, {Limits{}, 1, 1, 1}, {Limits{}, 1 << 30, 1, 256}, {Limits{}, -1, 1, 256},
 		{Limits{Concurrency: 5}, 9, 5, 5}, {Limits{Concurrency: 500}, 0, 500, 500}, {Limits{MaxConcurrency: 16}, 0, 1, 16},
-		{Limits{Hold: true}, 0, 1, 256}, {Limits{Hold: true}, 1, 1, 1}, {Limits{Hold: true, Concurrency: 5}, 0, 5, 5},
 	} {
 		if got := c.l.withDefaults().limiter(Parameters{MaxConcurrent: c.told}); got.limit != c.limit || got.most != c.most {
 			t.Errorf("%+v with %d told begins at %d and ends at %d, want %d and %d", c.l, c.told, got.limit, got.most, c.limit, c.most)

@@ -43,8 +43,10 @@ type limiter struct {
 	epoch  epoch
 	points []point // measured in this search, ascending by limit
 	from   point   // what a probe began at
+	last   point   // the newest that was measured
 	steady float64 // records a second while settled
 	base   float64 // the shortest time a record took, as the mean of an epoch
+	queued float64 // while held: how many times longer it took at this limit
 	class  int     // of batches that are compared: the bits of their size
 	others int     // answers to batches of other classes in this epoch
 
@@ -81,7 +83,9 @@ const (
 	firstLimit = 1
 	// worthwhile is by how much a doubling has to raise the rate.
 	worthwhile = 0.05
-	// enough is the share of the best rate that is as good as the best.
+	// near is the share of the best rate that a search is content with, for chance is as
+	// large, and it gets some on top; enough is the share that a probe has to keep.
+	near   = 0.96
 	enough = 0.98
 	// spare is the part of a limit that it gets on top: it makes up for the way
 	// there and back, and for what chance made too low.
@@ -100,6 +104,9 @@ const (
 	// remembered is how long a host counts as one that refuses: it is gone up to
 	// in small steps.
 	remembered = 5 * time.Minute
+
+	// longestEpoch ends an epoch that has an answer for each request in flight.
+	longestEpoch = 5 * time.Second
 
 	firstProbe = 5 * time.Second
 	slowProbe  = time.Minute
@@ -189,19 +196,25 @@ func (l *limiter) good(now, sent time.Time, records int) {
 // on as soon as it is plain that the last step was worth it.
 func (l *limiter) told(now time.Time) bool {
 	e := &l.epoch
-	if l.phase == starting {
-		return e.n >= max(l.limit/2, 4)
+	if now.Sub(e.began) > longestEpoch && e.n >= max(l.limit, 4) {
+		return true
 	}
-	least, most := max(l.limit, 12), 0.02
 	switch l.phase {
+	case starting:
+		return e.n >= max(l.limit/2, 4)
 	case climbing:
-		if least, most = max(l.limit, 4), 0.03; e.n >= least && l.plain(now) {
-			return true
-		}
-	case probing: // compared with a rate that is known well
-		most = 0.015
+		least := max(l.limit, 4)
+		return e.n >= least && (l.plain(now) || e.doubt() <= 0.03 || e.n >= 8*least)
+	case settled: // many epochs are taken together
+		return e.n >= max(l.limit, 12)
 	}
-	return e.n >= least && (e.doubt() <= most || e.n >= 8*least)
+	least, most, longest := max(l.limit, 12), 0.02, 3
+	if l.phase == probing { // compared with a rate that is known well
+		if most, longest = 0.015, 8; e.n >= max(l.limit, 4) && e.rate(now)*(1+3*e.doubt()) < enough*l.from.rate {
+			return true // plainly worse
+		}
+	}
+	return e.n >= least && (e.doubt() <= most || e.n >= longest*least)
 }
 
 // plain tells whether the rate is far above the least that makes a step worthwhile.
@@ -246,6 +259,7 @@ func (l *limiter) decide(now time.Time) {
 	e := &l.epoch
 	inFlight, cost := e.inFlight(now), e.took/float64(e.records)
 	here := point{l.limit, e.rate(now)}
+	l.last = here
 	if l.base == 0 || cost < l.base {
 		l.base = cost
 	}
@@ -312,14 +326,20 @@ func (l *limiter) search(here point, now time.Time) {
 		l.phase = refining
 	}
 	best, below := l.bracket()
-	straight := below.limit > 0 && best.rate/below.rate >= 0.95*float64(best.limit)/float64(below.limit)
+	straight := best.rate*l.base >= full*float64(best.limit) || // nothing waits there
+		below.limit > 0 && best.rate/below.rate >= 0.95*float64(best.limit)/float64(below.limit)
 	if best.limit-below.limit > max(1, best.limit/8) && !straight {
 		l.move(l.between(below, best), now)
 		return
 	}
 	l.steady = best.rate
 	l.settle(now)
-	l.move(max(best.limit, min(best.limit+best.limit/spare, l.ceiling(best))), now)
+	l.move(l.spared(best), now)
+}
+
+// spared is the best limit and a little more.
+func (l *limiter) spared(best point) int {
+	return max(best.limit, min(best.limit+best.limit/spare, l.ceiling(best)))
 }
 
 // between is the limit to try between two: a little above what the host seems
@@ -340,7 +360,7 @@ func (l *limiter) worth(here point) bool {
 	if at == 0 {
 		return true
 	}
-	return here.rate*(1+2*l.epoch.doubt()) >= l.least(l.points[at-1], here.limit)
+	return here.rate*(1+l.epoch.doubt()) >= l.least(l.points[at-1], here.limit)
 }
 
 // bracket is the fewest that brought enough, and the most below that did not.
@@ -350,7 +370,7 @@ func (l *limiter) bracket() (best, below point) {
 		most = max(most, p.rate)
 	}
 	for _, p := range l.points {
-		if p.rate >= enough*most {
+		if p.rate >= near*most {
 			return p, below
 		}
 		below = p
@@ -417,6 +437,9 @@ func (l *limiter) watch(here point, now time.Time) {
 
 // probeTo is the limit that the next probe tries.
 func (l *limiter) probeTo(here point, now time.Time) int {
+	if l.down && here.rate*l.base > full*float64(l.limit) {
+		return l.limit // nothing waits there
+	}
 	if l.down {
 		return max(1, l.limit-max(1, l.limit/5))
 	}
@@ -526,14 +549,28 @@ func (l *limiter) restart(now time.Time) {
 	l.epoch.pending = l.limit == l.target
 }
 
-// hold keeps the limit at one until release.
+// hold keeps the limit where it is, but for what the host refuses, until release.
 func (l *limiter) hold() {
-	l.held = true
-	l.limit, l.target = firstLimit, firstLimit
+	if l.fixed || l.held {
+		return
+	}
+	l.limit = max(l.limit, l.target)
+	switch l.phase {
+	case probing:
+		l.limit, l.phase = l.from.limit, settled
+	case refining: // what is tried just now is less, but not the best
+		best, _ := l.bracket()
+		l.limit, l.phase, l.last = l.spared(best), settled, best
+	}
+	l.held, l.target, l.class = true, l.limit, 0
+	l.queued = 1
+	if l.base > 0 && l.last.rate > 0 {
+		l.queued = max(1, float64(l.last.limit)/(l.last.rate*l.base))
+	}
+	l.epoch = epoch{}
 }
 
-// heldSample learns from a request that was alone at the host how long the newest
-// size of batches takes.
+// heldSample learns how long the newest size of batches takes at this limit.
 func (l *limiter) heldSample(took float64, records int) {
 	if class := bits.Len(uint(records)); class != l.class {
 		l.class, l.epoch = class, epoch{}
@@ -541,17 +578,24 @@ func (l *limiter) heldSample(took float64, records int) {
 	l.epoch.add(took, records)
 }
 
-// release begins the search that hold kept back. What an answer takes alone is known then.
+// release goes on from the limit that was held. How long a record takes alone is
+// known by how much longer it took with others before.
 func (l *limiter) release(now time.Time) {
 	if !l.held {
 		return
 	}
-	l.held = false
-	if e := &l.epoch; e.n >= 2 {
-		l.base = e.took / float64(e.records)
-		l.points = append(l.points[:0], point{firstLimit, 1 / l.base})
+	l.held, l.down, l.base, l.steady, l.probeWait = false, false, 0, 0, 0
+	if e := &l.epoch; e.n > 0 {
+		l.base = e.took / float64(e.records) / l.queued
 	}
-	l.move(firstLimit, now)
+	l.points = l.points[:0]
+	switch {
+	case l.phase == starting && l.base > 0:
+		l.points = append(l.points, point{l.limit, float64(l.limit) / l.base})
+	case l.phase != starting && l.phase != climbing:
+		l.settle(now)
+	}
+	l.move(l.limit, now)
 }
 
 // epoch is what was measured while one limit held.

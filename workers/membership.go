@@ -141,7 +141,27 @@ func (p *Pool) allGone() bool {
 	return slices.ContainsFunc(p.members, func(m *Member) bool { return m.gone })
 }
 
-// Free lets the hosts' numbers of requests go that [Limits].Hold held.
+// Settled tells whether the number of requests is found for every host in use.
+func (p *Pool) Settled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !slices.ContainsFunc(p.members, func(m *Member) bool {
+		return m.up() && !m.probing && !m.limiter.fixed && m.limiter.phase < settled
+	})
+}
+
+// Hold keeps the number of requests of every host in use where it is, until Free.
+func (p *Pool) Hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		if m.up() {
+			m.limiter.hold()
+		}
+	}
+}
+
+// Free lets the hosts' numbers of requests go that Hold or [Limits] kept.
 func (p *Pool) Free() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
