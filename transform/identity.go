@@ -55,6 +55,9 @@ func (p *Plan) identity() map[string]string {
 	if s.Answers == "per-batch" {
 		id["batch-records"], id["batch-bytes"] = strconv.Itoa(s.batchRecords()), s.BatchBytes.String()
 	}
+	if p.image != nil {
+		id["image"] = p.image.Digest
+	}
 	return id
 }
 

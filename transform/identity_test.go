@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,7 +111,8 @@ var freely = []string{
 	"ready-timeout", "grace", "host-header", "on-bad", "max-rejects", "memory", "max-response", "restart", "overwrite",
 	"command", "replicas", "host-bearer", "host-basic", "host-ca", "host-cert", "host-key", "host-server-name",
 	"target-latency", "max-concurrency",
-	"image",                                          // what its name means is bound, by its digest
+	"image", // what its name means is bound, by its digest
+	"model", "env", "env-file", "network", "gpus", "container-memory", "container-cpus", "container-pids", "container-allow",
 	"input-manifest", "s3-endpoint", "s3-path-style", // the objects are bound one by one, wherever they are
 }
 
@@ -288,5 +290,30 @@ func checkFailed(t *testing.T, w *world, res *Result) {
 		if _, ok := seen[name]; ok {
 			t.Errorf("%s is visible", name)
 		}
+	}
+}
+
+// TestImageBindsTheJob: hosts from another image, or from none, are another job's,
+// and the refusal names both digests. The manifest names the image.
+func TestImageBindsTheJob(t *testing.T) {
+	const first, second = "sha256:1111", "sha256:2222"
+	for _, c := range []struct{ was, now string }{{first, second}, {"", first}, {first, ""}, {first, first}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := csvJob(9, 0)
+			w.hosts[0].script = func(n int) fault { return map[bool]fault{true: status(401, 0)}[n > 0] } // nil answers
+			w.spec.BatchRecords, w.spec.HostWait, w.image = 3, 1, c.was
+			if _, err := w.runOn(t.Context(), w.input, w.output); err == nil {
+				t.Fatal("the job should stop half way")
+			}
+			w.hosts[0].script, w.image = nil, c.now
+			result, err := w.runOn(t.Context(), w.input, w.output)
+			switch {
+			case c.was == c.now && (err != nil || *result.Manifest.Image != manifest.Image{Name: "model", Digest: first}):
+				t.Errorf("the same image: %+v, %v", result, err)
+			case c.was != c.now && (err == nil || ClassOf(err) != Usage || !strings.Contains(err.Error(), "--image") ||
+				!strings.Contains(err.Error(), strconv.Quote(c.was)) || !strings.Contains(err.Error(), strconv.Quote(c.now))):
+				t.Errorf("%q after %q: %v", c.now, c.was, err)
+			}
+		})
 	}
 }

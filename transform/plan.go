@@ -11,6 +11,7 @@ import (
 	"github.com/batchmill/batchmill/formats"
 	"github.com/batchmill/batchmill/formats/compress"
 	"github.com/batchmill/batchmill/formats/csv"
+	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
@@ -26,6 +27,7 @@ type Plan struct {
 	distant      []store.Distant // the inputs' stores that are, each once
 	progress     *Progress       // told while the plan is made
 	retryRejects bool            // ask again for the records that hosts rejected
+	image        *manifest.Image // that hosts are started from; nil for other hosts
 }
 
 // NewPlan lists the inputs, learns their schema from the first one that is
@@ -64,6 +66,13 @@ func (p *Plan) Close() error { return rosterError(p.objects.listed.Close()) }
 // rejected in an earlier run, and about nothing else. The outputs and rejects
 // files of their objects are replaced. Records that were never sent stay rejects.
 func (p *Plan) RetryRejects() { p.retryRejects = true }
+
+// SetImage names the image that the job's hosts are started from, and pins it by
+// its digest, which binds the job from its first logged answer on: a run with
+// another one, or with other hosts, is refused. It comes before the plan is run.
+func (p *Plan) SetImage(name, digest string) {
+	p.image, p.digests = &manifest.Image{Name: name, Digest: digest}, ""
+}
 
 // listObjects lists the inputs, and tells what their names say.
 func (p *Plan) listObjects(ctx context.Context) (*survey, error) {

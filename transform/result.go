@@ -169,7 +169,7 @@ func (r *run) manifestHead() (*manifest.Manifest, error) {
 	m := &manifest.Manifest{
 		Version: manifest.Version, Tool: "batchmill " + Version, JobID: r.state.job.ID,
 		Started: r.state.job.Started, Finished: time.Now().UTC(),
-		Config: config, Identity: json.RawMessage(`"` + digest + `"`),
+		Config: config, Identity: json.RawMessage(`"` + digest + `"`), Image: r.plan.image,
 	}
 	m.Totals.Resumed = r.progress.resumed.Load()
 	m.Totals.Seconds = r.progress.elapsed().Seconds()

@@ -71,6 +71,18 @@ type Spec struct {
 	MaxResponse    Bytes      `yaml:"max-response,omitempty" json:"max-response,omitempty"`
 	Restart        bool       `yaml:"restart,omitempty" json:"restart,omitempty"`
 	Overwrite      bool       `yaml:"overwrite,omitempty" json:"overwrite,omitempty"`
+
+	// All below is for hosts that are started from Image.
+
+	Model           string   `yaml:"model,omitempty" json:"model,omitempty"`
+	Env             []string `yaml:"env,omitempty" json:"env,omitempty"`
+	EnvFile         []string `yaml:"env-file,omitempty" json:"env-file,omitempty"`
+	Network         string   `yaml:"network,omitempty" json:"network,omitempty"`
+	GPUs            string   `yaml:"gpus,omitempty" json:"gpus,omitempty"`
+	ContainerMemory Bytes    `yaml:"container-memory,omitempty" json:"container-memory,omitempty"`
+	ContainerCPUs   float64  `yaml:"container-cpus,omitempty" json:"container-cpus,omitempty"`
+	ContainerPids   int      `yaml:"container-pids,omitempty" json:"container-pids,omitempty"`
+	ContainerAllow  []string `yaml:"container-allow,omitempty" json:"container-allow,omitempty"`
 }
 
 // Duration is a time.Duration that reads "90s" or "10m" from text.
@@ -137,7 +149,7 @@ func (s *Spec) Validate() error {
 		}
 	}
 	s.fillDefaults()
-	for _, check := range []func() error{s.checkPlaces, s.checkHosts, s.checkSizes, s.checkTypes, s.checkTogether} {
+	for _, check := range []func() error{s.checkPlaces, s.checkHosts, s.checkSizes, s.checkTypes, s.checkTogether, s.checkImage} {
 		if err := check(); err != nil {
 			return err
 		}

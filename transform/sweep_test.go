@@ -130,6 +130,9 @@ func (w *world) runAs(ctx context.Context, in, out store.Store, retry bool) (*Re
 	if retry {
 		plan.RetryRejects()
 	}
+	if w.image != "" {
+		plan.SetImage("model", w.image)
+	}
 	var hosts []workers.Host
 	for _, h := range w.hosts {
 		hosts = append(hosts, h)

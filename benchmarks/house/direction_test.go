@@ -46,6 +46,9 @@ var rules = []rule{{
 }, {
 	from: "", to: []string{"github.com/aws/"}, except: []string{"=transform/store/s3", "benchmarks/s3client"},
 	why: "only transform/store/s3 knows the AWS SDK, so that it can be replaced and nobody else pays for it (the yardstick is a module of its own)",
+}, {
+	from: "", to: []string{"github.com/moby/moby/client", "github.com/moby/moby/api/"}, except: []string{"workers/container"},
+	why: "only workers/container knows the Docker client, so that nobody else has to be changed with it",
 }}
 
 // nondescript names say nothing about what a package is.

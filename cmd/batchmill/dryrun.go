@@ -15,7 +15,7 @@ const maxShownPayload = 2 << 10
 // dryRun shows on stdout what a run would do. It sends and writes nothing, and
 // makes no directory; headers are resolved, so that a missing secret is found.
 func (a *app) dryRun(ctx context.Context, o *options) error {
-	hosts, err := a.openFleet(&o.spec)
+	hosts, err := a.openFleet(ctx, &o.spec)
 	if err != nil {
 		return err
 	}

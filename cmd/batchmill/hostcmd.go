@@ -19,7 +19,10 @@ const hostHelp = `A small reference host on the container contract, for trying t
 be slow or faulty on purpose. Its model can be recomputed by hand:
   ` + reference.Model + `
 
-It takes and answers text/csv, application/jsonlines and application/json.`
+It takes and answers text/csv, application/jsonlines and application/json.
+
+The one argument that it takes, serve, changes nothing: it is what containers on
+that contract are started with. In an image, --listen 0.0.0.0:8080.`
 
 const hostExample = `  batchmill host --latency 20ms --jitter 10ms
   batchmill host --listen 127.0.0.1:8081 --fault-rate 0.05 --fault 503 --fault reset`
@@ -32,11 +35,16 @@ func (a *app) hostCommand() *cobra.Command {
 		maxBody transform.Bytes
 	)
 	cmd := &cobra.Command{
-		Use:     "host [flags]",
+		Use:     "host [serve] [flags]",
 		Short:   "a small reference host, slow or faulty on purpose",
 		Long:    hostHelp,
 		Example: hostExample,
-		Args:    noArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == "serve" {
+				return nil
+			}
+			return noArgs(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range faults {
 				f, err := reference.ParseFault(name)

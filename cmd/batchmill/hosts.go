@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"time"
 
 	"github.com/batchmill/batchmill/transform"
 	"github.com/batchmill/batchmill/workers"
+	"github.com/batchmill/batchmill/workers/container"
 	"github.com/batchmill/batchmill/workers/hostlog"
 	"github.com/batchmill/batchmill/workers/resolve"
 )
@@ -20,11 +22,13 @@ type fleet struct {
 	names   []string     // of hosts and sources, as a plan shows them
 	logs    *hostlog.Dir // of hosts that are started
 	closers []func()
+
+	containers *container.Fleet // nil without --image
 }
 
 // openFleet makes the fleet that spec names; nothing is started or sent yet.
 // Close it when no job uses it any more.
-func (a *app) openFleet(spec *transform.Spec) (_ *fleet, err error) {
+func (a *app) openFleet(ctx context.Context, spec *transform.Spec) (_ *fleet, err error) {
 	f := &fleet{logs: hostLogs(spec.Output)}
 	defer func() {
 		if err != nil {
@@ -42,6 +46,9 @@ func (a *app) openFleet(spec *transform.Spec) (_ *fleet, err error) {
 		if err := a.addProcesses(f, spec, options); err != nil {
 			return nil, err
 		}
+	}
+	if spec.Image != "" {
+		return f, a.addContainers(ctx, f, spec, options)
 	}
 	return f, nil
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/batchmill/batchmill/transform"
 	"github.com/batchmill/batchmill/workers"
+	"github.com/batchmill/batchmill/workers/container"
 )
 
 // options are what `run` can be told, by flags or by a job file.
@@ -26,6 +28,7 @@ func (o *options) flags() *pflag.FlagSet {
 	b.set.SortFlags = false
 	o.bindPlaces(&b)
 	bindAccess(&b, &o.spec)
+	o.bindContainers(&b)
 	bindS3(&b, &o.spec)
 	o.bindFormats(&b)
 	o.bindJoin(&b)
@@ -97,9 +100,25 @@ func (o *options) bindPlaces(b *binder) {
 	b.text(&s.InputManifest, "input-manifest", "URI\ta list of objects, on disk or S3: a JSON array of {\"prefix\": \"s3://bucket/prefix/\"} and of names behind that prefix")
 	b.text(&s.Output, "output", "URI\tdirectory or s3://bucket/prefix for the outputs; never inside the input")
 	b.list(&s.Hosts, "host", "URL\tURL of an inference host, unix:///path.sock, or dns+http://name:port for every address behind a name; repeatable; without a path it follows the container contract (ping, invocations), with a path it is POSTed to as it is")
-	b.text(&s.Image, "image", "NAME\timage to start hosts from as containers, instead of --host")
+	b.text(&s.Image, "image", "NAME\timage to start hosts from as containers, instead of --host; it is never pulled")
 	b.text(&s.Command, "command", "WORDS\tcommand to start hosts with as processes, each told its port by SAGEMAKER_BIND_TO_PORT and PORT; no shell is used")
 	b.number(&s.Replicas, "replicas", "N\thow many hosts to start (default 1)")
+}
+
+func (o *options) bindContainers(b *binder) {
+	s := &o.spec
+	b.title = "Containers (with --image)"
+	b.text(&s.Model, "model", "PATH\tdirectory, or a .tar.gz that is unpacked, to mount read-only at /opt/ml/model")
+	b.list(&s.Env, "env", "NAME=VALUE\ta variable for the containers, or NAME for its value in this environment; repeatable")
+	b.list(&s.EnvFile, "env-file", "FILE\tfile of variables, a line each; the place for secrets; repeatable")
+	b.text(&s.Network, "network", "bridge|internal\ta port on 127.0.0.1, or a network of their own with no way out (default bridge)")
+	b.text(&s.GPUs, "gpus", "all|N|per-replica=N\tGPUs for each container: all, any N, or N of its own (default none)")
+	b.bytes(&s.ContainerMemory, "container-memory", "SIZE\tmemory of each container (default: 7/8 of the machine's, shared equally)")
+	b.set.Float64Var(&s.ContainerCPUs, "container-cpus", 0, "N\tprocessors of each container, such as 1.5 (default: the machine's, shared equally)")
+	b.group("container-cpus")
+	b.set.Lookup("container-cpus").DefValue = "0"
+	b.number(&s.ContainerPids, "container-pids", fmt.Sprintf("N\tprocesses and threads of each container (default %d)", container.DefaultPids))
+	b.list(&s.ContainerAllow, "container-allow", "NAME\ta restriction to lift: "+strings.Join(container.Restrictions(), ", ")+"; repeatable")
 }
 
 // bindS3 binds what reaches S3 where the AWS environment does not say it.

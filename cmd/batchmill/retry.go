@@ -24,17 +24,19 @@ write the outputs and rejects files anew of the objects that hold them. Records
 that could not be sent at all stay rejects.
 
 The job's settings are those in its manifest, whatever the defaults named below;
-flags may change what does not change the job. Hosts are the manifest's unless --host or --command names others; they must
-be named where a host's URL has a query, which manifests do not keep. Commands,
-headers, tokens and certificates are never taken from a manifest: give --command
-and the --host- flags again. Relative inputs
+flags may change what does not change the job. Hosts are the manifest's unless --host, --image or --command names others;
+they must be named where a host's URL has a query, which manifests do not keep.
+Images, commands, headers, tokens and certificates are never taken from a
+manifest: give --image and what belongs to it, --command and the --host- flags
+again. Relative inputs
 count from the directory of the first run, so run this one there too. How to
 reach S3 is recorded as well, and may be said anew. A manifest on S3 may be
 somebody else's: it does not say who gets records (--host is needed), where S3
 is (inputs are reached as OUTPUT is), or what is read from this disk.`
 
 // retryFlags are what may be said anew. The rest is the job's, and binds it.
-var retryFlags = []string{"host", "command", "replicas", "input", "input-manifest", "host-header",
+var retryFlags = []string{"host", "command", "replicas", "image", "model", "env", "env-file", "network", "gpus",
+	"container-memory", "container-cpus", "container-pids", "container-allow", "input", "input-manifest", "host-header",
 	"host-bearer", "host-basic", "host-ca", "host-cert", "host-key", "host-server-name", "on-bad", "max-rejects",
 	"batch-records", "batch-bytes", "target-latency", "concurrency", "max-concurrency", "timeout",
 	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress", "metrics", "s3-endpoint", "s3-path-style"}
@@ -150,7 +152,7 @@ func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet, fromS3 bool) (*
 // onlyByFlags refuses what a manifest on S3 would have to be believed.
 func onlyByFlags(s *transform.Spec, flags *pflag.FlagSet) error {
 	if !hostsNamed(flags) {
-		return usageError("name the hosts with --host", "a manifest on S3 does not say who gets records: others may have written it")
+		return usageError("name the hosts with --host, or what to start with --image or --command", "a manifest on S3 does not say who gets records: others may have written it")
 	}
 	inputs := append(slices.Clone(s.Input), s.InputManifest)
 	onDisk := slices.IndexFunc(inputs, func(in string) bool { return in != "" && !isS3(in) })

@@ -25,6 +25,7 @@ func TestRecordedOptions(t *testing.T) {
 		{"other settings", `{` + job + `,"host":["http://a"],"host_header":["X=$OLD"]}`, []string{"--host-header", "X=$NEW", "--timeout", "3s"}, ""},
 		{"hosts not kept", `{` + job + `,"host":["http://a","http://b?[redacted]"]}`, nil, "query"},
 		{"headers not taken", `{` + job + `,"host":["http://a"],"host_header":["X=$OLD"]}`, nil, "headers"},
+		{"an image is said again", `{` + job + `,"host":null,"image":"m","model":"/etc","env":["TOKEN"]}`, nil, "image m"},
 		{"from a newer batchmill", `{` + job + `,"host":["http://a"],"rounding":"up"}`, nil, "rounding"},
 		{"no configuration", `[]`, nil, "config"},
 		{"a wrong type", `{"limit":"many"}`, nil, "limit"},

@@ -24,6 +24,8 @@ func hostsAnew(s *transform.Spec, flags *pflag.FlagSet) error {
 		return usageError("name the hosts again with --host", "the query of a host's URL is not kept there")
 	case !named && s.Command != "":
 		return usageError("give --command again", "the job's hosts were started with a command, and what is run is said only by the command line")
+	case !named && s.Image != "":
+		return usageError("give --image again, with all that belongs to it", "the job's hosts were started from the image %s, and what may run here, and see what, is said only by the command line", s.Image)
 	case len(s.HostHeader) > 0 && !flags.Changed("host-header"):
 		return usageError("give --host-header again; what is secret goes only where the command line says", "the job sent headers of its own to its hosts")
 	}
@@ -40,8 +42,15 @@ func hostsAnew(s *transform.Spec, flags *pflag.FlagSet) error {
 		}
 		*r.field = ""
 	}
+	withoutContainers(s)
 	if named {
 		s.Hosts, s.Image, s.Command, s.Replicas = nil, "", "", 0
 	}
 	return nil
+}
+
+// withoutContainers forgets what a manifest says about containers, but for the image.
+func withoutContainers(s *transform.Spec) {
+	s.Model, s.Env, s.EnvFile, s.Network, s.GPUs = "", nil, nil, "", ""
+	s.ContainerMemory, s.ContainerCPUs, s.ContainerPids, s.ContainerAllow = 0, 0, 0, nil
 }

@@ -24,6 +24,9 @@ const runExample = `  batchmill host &
   # on S3, with region and credentials from the usual AWS environment
   batchmill run --input s3://bucket/data/ --output s3://bucket/scored/ --host http://127.0.0.1:8080
 
+  # hosts started as containers, for as long as the job runs
+  batchmill run --input data/ --output out/ --image my-model:1 --model model.tar.gz --replicas 4
+
   # the same from a file
   printf 'input: data/\noutput: out/\nhost: http://127.0.0.1:8080\njoin: input\n' > job.yaml
   batchmill run job.yaml`
@@ -31,7 +34,7 @@ const runExample = `  batchmill host &
 func (a *app) runCommand() *cobra.Command {
 	given := new(options)
 	cmd := &cobra.Command{
-		Use:     "run --input URI --output URI --host URL ... [flags]\nbatchmill run JOBFILE [flags]",
+		Use:     "run --input URI --output URI (--host URL ... | --image NAME) [flags]\nbatchmill run JOBFILE [flags]",
 		Short:   "run a model over a dataset",
 		Long:    runHelp,
 		Example: runExample,
@@ -116,7 +119,7 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 		return usageError("start one with batchmill host, or look at the plan with --dry-run",
 			"no host; name at least one with --host http://..., or have one started with --image or --command")
 	}
-	hosts, err := a.openFleet(spec)
+	hosts, err := a.openFleet(ctx, spec)
 	if err != nil {
 		return err
 	}
@@ -128,7 +131,7 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 	}
 	defer unserve()
 	stop := a.showProgress(progress, o.progress)
-	result, err := planAndRun(ctx, spec, hosts, progress, retry)
+	result, err := a.planAndRun(ctx, spec, hosts, progress, retry)
 	stop()
 	if err != nil {
 		return err
@@ -138,7 +141,7 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 	return end
 }
 
-func planAndRun(ctx context.Context, spec *transform.Spec, hosts *fleet, progress *transform.Progress, retry bool) (*transform.Result, error) {
+func (a *app) planAndRun(ctx context.Context, spec *transform.Spec, hosts *fleet, progress *transform.Progress, retry bool) (*transform.Result, error) {
 	plan, err := openPlan(ctx, spec, progress)
 	if err != nil {
 		return nil, err
@@ -147,6 +150,7 @@ func planAndRun(ctx context.Context, spec *transform.Spec, hosts *fleet, progres
 	if retry {
 		plan.RetryRejects()
 	}
+	a.prepare(ctx, hosts, plan)
 	// The collector may let the heap grow to twice what is alive; not with a
 	// full window. What is not in the window takes the rest.
 	debug.SetMemoryLimit(int64(spec.Memory) + 64<<20)

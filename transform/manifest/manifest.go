@@ -59,10 +59,17 @@ type Manifest struct {
 	Config json.RawMessage `json:"config"`
 	// Identity is what binds the job across runs, in the engine's own shape.
 	Identity json.RawMessage `json:"identity,omitempty"`
+	Image    *Image          `json:"image,omitempty"` // nil where no hosts were started from one
 	Settled  *Settled        `json:"settled,omitempty"`
 	Objects  []Object        `json:"objects"`
 	Totals   Totals          `json:"totals"`
 	Hosts    []Host          `json:"hosts"`
+}
+
+// Image is what the job's hosts were started from.
+type Image struct {
+	Name   string `json:"name"`   // as the job named it
+	Digest string `json:"digest"` // sha256:..., of its content and configuration
 }
 
 // Settled is what a run found for its hosts by itself, or was told.

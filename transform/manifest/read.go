@@ -112,6 +112,8 @@ func (d *reader) value(key string) error {
 		return d.decode(&m.Config)
 	case "identity":
 		return d.decode(&m.Identity)
+	case "image":
+		return d.decode(&m.Image)
 	case "settled":
 		return d.decode(&m.Settled)
 	case "totals":

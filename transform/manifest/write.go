@@ -30,6 +30,7 @@ type head struct {
 	Finished time.Time       `json:"finished"`
 	Config   json.RawMessage `json:"config"`
 	Identity json.RawMessage `json:"identity,omitempty"`
+	Image    *Image          `json:"image,omitempty"`
 	Settled  *Settled        `json:"settled,omitempty"`
 }
 
@@ -42,7 +43,7 @@ type tail struct {
 // and Hosts of m are not used. The error is about Config or Identity not being
 // JSON, or about w.
 func NewWriter(w io.Writer, m *Manifest) (*Writer, error) {
-	h := head{m.Version, m.Tool, m.JobID, m.Started, m.Finished, m.Config, m.Identity, m.Settled}
+	h := head{m.Version, m.Tool, m.JobID, m.Started, m.Finished, m.Config, m.Identity, m.Image, m.Settled}
 	if h.Version == 0 {
 		h.Version = Version
 	}

@@ -1,0 +1,134 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/system"
+	"github.com/moby/moby/client"
+)
+
+const (
+	// engineTime bounds one request to the engine.
+	engineTime = time.Minute
+	// askTime bounds the questions before a job starts.
+	askTime = 15 * time.Second
+)
+
+// patience is how long a fleet waits for its engine.
+type patience struct {
+	linger time.Duration // for a request, once the job is over
+	remove time.Duration // for the removal of one container
+	away   time.Duration // for an engine that went away, while its containers may live on
+}
+
+var usualPatience = patience{linger: 10 * time.Second, remove: 15 * time.Second, away: 2 * time.Minute}
+
+// An EngineError is an engine that cannot be reached, or does not do what it should.
+type EngineError struct {
+	Address string
+	Err     error
+}
+
+func (e *EngineError) Error() string {
+	return fmt.Sprintf("no container engine answers at %s: %v", e.Address, e.Err)
+}
+
+func (e *EngineError) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *EngineError) Hint() string {
+	if strings.Contains(e.Err.Error(), "permission denied") {
+		return "let this user use it (mostly by the group docker), or set DOCKER_HOST to where another one on this machine listens"
+	}
+	return "start it, or set DOCKER_HOST to where one on this machine listens; --host takes hosts that are started otherwise"
+}
+
+// A MissingImageError is an image that the engine does not have. It is not
+// pulled behind the user's back.
+type MissingImageError struct{ Image string }
+
+func (e *MissingImageError) Error() string {
+	return fmt.Sprintf("--image %s: the container engine has no such image", e.Image)
+}
+
+// Hint says what to do about it.
+func (e *MissingImageError) Hint() string { return "docker pull " + e.Image }
+
+// dial makes a client of the engine that the environment names (DOCKER_HOST and
+// its like), by default the one at the usual socket. The engine must be on this
+// machine: files are mounted from its disk and ports published on its loopback.
+func dial() (*client.Client, error) {
+	c, err := client.New(client.FromEnv)
+	if err != nil {
+		return nil, fmt.Errorf("DOCKER_HOST and what goes with it: %w: mend it, or unset it for the engine at the usual socket", err)
+	}
+	if !isLocal(c.DaemonHost()) {
+		_ = c.Close()
+		return nil, fmt.Errorf("DOCKER_HOST %s is not on this machine, where the model is mounted from and ports are published: run batchmill there, or start the hosts there and name them with --host",
+			c.DaemonHost())
+	}
+	return c, nil
+}
+
+func isLocal(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	switch u.Scheme {
+	case "unix", "npipe":
+		return true
+	case "tcp", "http", "https":
+		ip := net.ParseIP(u.Hostname())
+		return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	}
+	return false
+}
+
+// ask asks the engine for the image and for itself.
+func ask(ctx context.Context, c *client.Client, image string) (digest string, info system.Info, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	told, err := c.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return "", info, engineFault(ctx, c, err)
+	}
+	inspected, err := c.ImageInspect(ctx, image)
+	switch {
+	case errdefs.IsNotFound(err):
+		return "", info, &MissingImageError{Image: image}
+	case errdefs.IsInvalidArgument(err):
+		return "", info, fmt.Errorf("--image %q: %w", image, err)
+	case err != nil:
+		return "", info, engineFault(ctx, c, err)
+	case !strings.HasPrefix(inspected.ID, "sha256:"):
+		return "", info, &EngineError{c.DaemonHost(), fmt.Errorf("it calls the image %q", inspected.ID)}
+	}
+	return inspected.ID, told.Info, nil
+}
+
+// engineFault is err as an EngineError, unless the caller has ended ctx itself.
+func engineFault(ctx context.Context, c *client.Client, err error) error {
+	if ctx.Err() == context.Canceled {
+		return ctx.Err()
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("nothing in %v", askTime)
+	}
+	return &EngineError{c.DaemonHost(), err}
+}
+
+// finishing is a context for one request to the engine that ought to come to its
+// end: it does not end with ctx but some time later, so that what is being
+// made when the job ends is known, and can be removed.
+func (f *Fleet) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	c, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(f.patience.linger, cancel) })
+	return c, func() { stop(); cancel() }
+}

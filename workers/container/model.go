@@ -1,0 +1,191 @@
+package container
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// What a model's archive may unpack to.
+const (
+	maxModelBytes = 64 << 30
+	maxModelFiles = 200_000
+)
+
+// unpackFile unpacks a .tar.gz into directory, which it makes.
+func unpackFile(ctx context.Context, archive, directory string) error {
+	f, err := os.Open(archive)
+	if err != nil {
+		return fmt.Errorf("--model: %w", err)
+	}
+	defer f.Close()
+	if err := os.Mkdir(directory, 0o755); err != nil {
+		return err
+	}
+	if err := unpack(ctx, f, directory, maxModelBytes, maxModelFiles); err != nil {
+		return fmt.Errorf("--model %s: %w", archive, err)
+	}
+	return nil
+}
+
+// unpacker writes an archive's entries below root. Nothing of it is outside, or
+// leads there: no absolute names, no .., links that stay inside, no devices.
+// What it may cost is bounded.
+type unpacker struct {
+	ctx   context.Context
+	root  *os.Root
+	bytes int64 // that may still be written
+	files int   // that may still be made
+	links []string
+}
+
+func unpack(ctx context.Context, r io.Reader, directory string, bytes int64, files int) error {
+	root, err := os.OpenRoot(directory)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return fmt.Errorf("it is no gzip: %w", err)
+	}
+	u := &unpacker{ctx: ctx, root: root, bytes: bytes, files: files}
+	t := tar.NewReader(z)
+	for {
+		h, err := t.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("it is damaged, or no tar inside: %w", err)
+		}
+		if err := u.entry(h, t); err != nil {
+			return fmt.Errorf("entry %q: %w", h.Name, err)
+		}
+	}
+	// The checksum at gzip's end covers what stands behind the tar's, too.
+	if n, err := io.Copy(io.Discard, io.LimitReader(z, 1<<20)); err != nil || n == 1<<20 {
+		return errors.Join(errors.New("it is damaged, or goes on behind its end"), err)
+	}
+	if err := u.checkLinks(); err != nil {
+		return err
+	}
+	return u.openDirectories()
+}
+
+// entry unpacks one entry.
+func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
+	if err := u.ctx.Err(); err != nil {
+		return err
+	}
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
+	if u.files--; u.files < 0 {
+		return errors.New("there are too many entries: unpack it yourself, and give the directory")
+	}
+	name := path.Clean(h.Name)
+	if strings.ContainsAny(h.Name, "\\\x00") || !filepath.IsLocal(h.Name) || !filepath.IsLocal(name) {
+		return errors.New("its name leads out of the model's directory")
+	}
+	if name == "." {
+		return nil
+	}
+	if h.Typeflag == tar.TypeDir {
+		return u.directory(name)
+	}
+	if err := u.directory(path.Dir(name)); err != nil {
+		return err
+	}
+	// A later entry of the same name wins, and is not written through a link.
+	if err := u.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	switch h.Typeflag {
+	case tar.TypeReg:
+		return u.file(name, h.FileInfo().Mode(), content)
+	case tar.TypeSymlink:
+		return u.symlink(name, h.Linkname)
+	case tar.TypeLink:
+		target := path.Clean(h.Linkname)
+		if !filepath.IsLocal(target) {
+			return fmt.Errorf("it links to %q, outside of the model's directory", h.Linkname)
+		}
+		if info, err := u.root.Lstat(target); err != nil || !info.Mode().IsRegular() {
+			return fmt.Errorf("it links to %q, which is no file that stands before it", h.Linkname)
+		}
+		return u.root.Link(target, name)
+	}
+	return errors.New("it is a device or something else that a model has no use for")
+}
+
+// directory makes a directory.
+func (u *unpacker) directory(name string) error {
+	if name == "." {
+		return nil
+	}
+	return u.root.MkdirAll(name, 0o755)
+}
+
+// file writes a regular file. Of its mode only whether it can be run is kept.
+func (u *unpacker) file(name string, mode fs.FileMode, content io.Reader) (err error) {
+	perm := fs.FileMode(0o644)
+	if mode&0o111 != 0 {
+		perm = 0o755
+	}
+	f, err := u.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for u.bytes >= 0 {
+		n, err := io.CopyN(f, content, min(16<<20, u.bytes+1))
+		u.bytes -= n
+		switch {
+		case err == io.EOF && u.bytes >= 0:
+			return f.Chmod(perm) // whatever the umask
+		case err != nil && err != io.EOF:
+			return err
+		case u.ctx.Err() != nil:
+			return u.ctx.Err()
+		}
+	}
+	return errors.New("it is too large unpacked: unpack it yourself, and give the directory")
+}
+
+func (u *unpacker) symlink(name, target string) error {
+	if path.IsAbs(target) || strings.ContainsAny(target, "\\\x00") || !filepath.IsLocal(path.Join(path.Dir(name), target)) {
+		return fmt.Errorf("it links to %q, outside of the model's directory", target)
+	}
+	u.links = append(u.links, name)
+	return u.root.Symlink(target, name)
+}
+
+// checkLinks follows every link: one may lead out through another.
+func (u *unpacker) checkLinks() error {
+	for _, name := range u.links {
+		if _, err := u.root.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("link %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// openDirectories lets everybody look into the directories, whatever the umask:
+// the user inside of the container may be anybody.
+func (u *unpacker) openDirectories() error {
+	return fs.WalkDir(u.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		return u.root.Chmod(name, 0o755)
+	})
+}
