@@ -166,3 +166,61 @@ func TestAutoReachesTheCeiling(t *testing.T) {
 		})
 	}
 }
+
+// fleetOf makes n hosts alike.
+func fleetOf(n int, change func(i int, h *known)) []*known {
+	hosts := make([]*known, n)
+	for i := range hosts {
+		hosts[i] = &known{places: 8, request: 100 * time.Millisecond, jitter: 0.2}
+		change(i, hosts[i])
+	}
+	return hosts
+}
+
+// fixedBatch fixes what the test does not look at.
+func fixedBatch(s *Spec) { s.BatchRecords = 100 }
+
+func TestFleetReachesItsSum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hosts := fleetOf(4, func(i int, h *known) { h.places *= []int{1, 1, 2, 4}[i] })
+		const seconds = 60
+		sum := 0.0
+		for _, h := range hosts {
+			sum += h.rate(100)
+		}
+		took, res := runKnown(t, int(seconds*sum), fixedBatch, hosts...)
+		share := seconds / took.Seconds()
+		t.Logf("%.1f%% of the sum, %d requests of %d", 100*share, res.Manifest.Totals.Requests, int(seconds*sum)/100)
+		if share < 0.95 {
+			t.Errorf("reached %.1f%% of the sum of the hosts, want 95%%", 100*share)
+		}
+	})
+}
+
+// TestOneOfFourGoesBad: from the middle of the job on, it is as fast as the three
+// others are, within a tenth.
+func TestOneOfFourGoesBad(t *testing.T) {
+	const half = 20 * time.Second
+	for name, bad := range map[string]func(h *known){
+		"stalls":          func(h *known) { h.stalls = half },
+		"10 times slower": func(h *known) { h.slower = func(since time.Duration) float64 { return 1 + 9*float64(min(1, since/half)) } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hosts := fleetOf(4, func(i int, h *known) {
+					if i == 2 {
+						bad(h)
+					}
+				})
+				rate := hosts[0].rate(100)
+				records := int(4*rate*half.Seconds() + 3*rate*half.Seconds())
+				took, res := runKnown(t, records, fixedBatch, hosts...)
+				ideal := 2 * half
+				t.Logf("%.2f times the ideal; requests %d of %d, hedges %d", took.Seconds()/ideal.Seconds(), res.Manifest.Totals.Requests, records/100, res.Manifest.Hosts[2].Hedges)
+				if took > ideal*11/10 {
+					t.Errorf("took %v, want at most a tenth more than %v", took, ideal)
+				}
+			})
+		})
+	}
+}
