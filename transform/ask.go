@@ -18,6 +18,7 @@ type ask struct {
 	alone int     // how often its one record failed alone
 	since uint64  // the fleet's clock when it first failed alone
 	avoid *workers.Member
+	quiet bool  // to be asked about with nothing else in flight at the host
 	room  int64 // bytes of response that did not find room the last time
 }
 

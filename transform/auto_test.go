@@ -202,8 +202,10 @@ func TestFleetReachesItsSum(t *testing.T) {
 func TestOneOfFourGoesBad(t *testing.T) {
 	const half = 20 * time.Second
 	for name, bad := range map[string]func(h *known){
-		"stalls":          func(h *known) { h.stalls = half },
-		"10 times slower": func(h *known) { h.slower = func(since time.Duration) float64 { return 1 + 9*float64(min(1, since/half)) } },
+		"stalls": func(h *known) { h.stalls = half },
+		"10 times slower": func(h *known) {
+			h.slower = func(since time.Duration) float64 { return 1 + 9*float64(min(1, since/half)) }
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -123,7 +123,7 @@ func (r *run) try(ctx context.Context, p *place, a ask, started func()) ([]ask, 
 		return nil, err
 	}
 	got := r.window.needsHost(p.seq)
-	lease, err := r.pool.Acquire(r.asking, p.seq, a.avoid)
+	lease, err := r.pool.Acquire(r.asking, workers.Wish{Order: p.seq, Avoid: a.avoid, Alone: a.quiet})
 	got()
 	if err != nil {
 		return nil, err
@@ -157,7 +157,10 @@ func (r *run) blame(ctx context.Context, p *place, a ask, lease *workers.Lease, 
 	host := lease.Member()
 	a.tries++
 	a.again++
-	if len(a.sel) == 1 && blamesRecord(o.Cause, host.Good()) {
+	// Another record may have brought the host down under this one. Nobody
+	// knows before it is asked about with nothing beside it.
+	a.quiet = len(a.sel) == 1 && o.Cause == workers.Broken
+	if len(a.sel) == 1 && blamesRecord(o.Cause, host.Good()) && !(a.quiet && lease.Shared()) {
 		if a.alone++; a.alone == 1 {
 			a.since = r.pool.Clock()
 			r.failedAlone.Add(1)

@@ -223,7 +223,7 @@ func (r *run) stages(caller context.Context) error {
 func (r *run) lookAfter(beside context.Context, g *errgroup.Group, m *workers.Member) {
 	g.Go(func() error {
 		// A host that never gets ready is reported by who needs one.
-		_ = r.pool.Warm(beside, m)
+		_ = r.pool.Watch(beside, m)
 		return nil
 	})
 	if host, ok := m.Host().(workers.Kept); ok {

@@ -127,7 +127,7 @@ func drive(t *testing.T, n, records int, l Limits, servers ...*server) (time.Dur
 // answered asks until there is a good answer.
 func answered(ctx context.Context, p *Pool, order int64, records int) error {
 	for tries := 1; ; tries++ {
-		l, err := p.Acquire(ctx, order, nil)
+		l, err := p.Acquire(ctx, Wish{Order: order})
 		if err != nil {
 			return err
 		}

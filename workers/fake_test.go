@@ -61,7 +61,7 @@ func fleet(t *testing.T, n int, l Limits) *Pool {
 
 func acquire(t *testing.T, p *Pool, order int64, avoid *Member) *Lease {
 	t.Helper()
-	l, err := p.Acquire(t.Context(), order, avoid)
+	l, err := p.Acquire(t.Context(), Wish{Order: order, Avoid: avoid})
 	if err != nil {
 		t.Fatal(err)
 	}

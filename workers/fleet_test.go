@@ -158,7 +158,7 @@ func client(t *testing.T, p *Pool, r *rand.Rand) {
 		if r.IntN(5) == 0 {
 			ctx, cancel = context.WithTimeout(t.Context(), time.Duration(r.IntN(100))*time.Millisecond)
 		}
-		l, err := p.Acquire(ctx, int64(i), avoid)
+		l, err := p.Acquire(ctx, Wish{Order: int64(i), Avoid: avoid})
 		if err != nil && ctx.Err() == nil {
 			t.Errorf("client lost: %v", err)
 		}
@@ -191,7 +191,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		l, err := p.Acquire(b.Context(), 0, nil)
+		l, err := p.Acquire(b.Context(), Wish{Order: 0})
 		if err != nil {
 			b.Fatal(err)
 		}

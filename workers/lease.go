@@ -17,6 +17,7 @@ type Lease struct {
 	member  *Member
 	granted time.Time
 	nth     int       // how many were in flight at the host with it
+	grants  int       // of the host, with this one
 	sent    time.Time // when it was granted, then when Invoke began
 	took    time.Duration
 	size    int
@@ -37,6 +38,15 @@ func (l *Lease) Invoke(ctx context.Context, r *Request) (Response, error) {
 	resp, err := l.member.host.Invoke(ctx, r)
 	l.took = time.Since(l.sent)
 	return resp, err
+}
+
+// Shared tells whether other requests were in flight at the host since this lease
+// began: what broke it off may have been meant for them.
+func (l *Lease) Shared() bool {
+	p := l.member.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return l.nth > 1 || l.member.grants != l.grants
 }
 
 // Took is how long the last Invoke took.
@@ -83,6 +93,7 @@ func (p *Pool) giveBack(l *Lease) {
 	m := l.member
 	m.limiter.account(time.Now(), m.inFlight)
 	m.inFlight--
+	m.solo = false
 	m.requests += l.asked
 	p.inFlight--
 }
@@ -116,6 +127,10 @@ func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
 		m.eject()
 		m.restFor(max(v.Rest, firstRest), now)
 	case o.Cause == Unreachable:
+		select {
+		case m.lost <- struct{}{}:
+		default:
+		}
 		m.eject()
 		m.restOrBackOff(v.Rest, l.sent, now)
 	case o.Cause == Busy:

@@ -31,12 +31,15 @@ type Member struct {
 	params   Parameters
 	limiter  limiter
 	inFlight int
-	dropped  string    // why; empty while in use
-	gone     bool      // dropped because its server is gone for good, not because it is the wrong one
-	source   Source    // that found it; nil for the job's own hosts
-	reason   string    // the last thing that went wrong
-	rest     time.Time // no request before
-	rested   time.Time // when the last rest began
+	dropped  string        // why; empty while in use
+	gone     bool          // dropped because its server is gone for good, not because it is the wrong one
+	source   Source        // that found it; nil for the job's own hosts
+	grants   int           // leases so far
+	solo     bool          // its one lease is to have it alone
+	lost     chan struct{} // holds a token after it could not be reached
+	reason   string        // the last thing that went wrong
+	rest     time.Time     // no request before
+	rested   time.Time     // when the last rest began
 	backoff  time.Duration
 	broken   int   // in a row
 	failed   int   // in a row, in any way
@@ -54,7 +57,7 @@ type Member struct {
 
 func newMember(p *Pool, h Host) *Member {
 	return &Member{pool: p, host: h, limiter: p.limits.limiter(Parameters{}), reason: "not ready yet",
-		failures: map[Cause]int64{}, latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
+		failures: map[Cause]int64{}, lost: make(chan struct{}, 1), latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
 }
 
 // Name is the host's name, without secrets.
@@ -87,7 +90,10 @@ func (m *Member) up() bool { return m.ready && m.dropped == "" }
 
 // room is how many more requests the host may get at once.
 func (m *Member) room() int {
-	if m.probing {
+	switch {
+	case m.solo || m.pool.reserved == m:
+		return 0
+	case m.probing:
 		return 1 - m.inFlight
 	}
 	return m.limiter.limit - m.inFlight

@@ -23,6 +23,7 @@ type Pool struct {
 	sources  map[Source]string // and what went wrong with each the last time
 	waiters  []*waiter         // by order, then by arrival
 	inFlight int               // leases given out
+	reserved *Member           // gets no more requests until one has it alone
 	trouble  time.Time         // the first bad outcome since the last good one; zero without
 	idle     time.Time         // since when no host is ready; zero while one is
 	changed  chan struct{}     // closed, and replaced, when a host becomes ready or is dropped
@@ -49,18 +50,26 @@ func (p *Pool) Members() []*Member {
 	return slices.Clone(p.members)
 }
 
+// Wish says which host a request is for.
+type Wish struct {
+	// Order is the request's place among those that wait: the lowest is first.
+	Order int64
+	// Avoid is taken only when no other host can be used now or soon.
+	Avoid *Member
+	// Alone waits until nothing else is in flight at the host, and keeps it so.
+	Alone bool
+}
+
 // Acquire waits for a host with room and leases it. Among the hosts that are
 // ready, not resting and have room it takes the less busy of two random ones.
-// Waiters are served by ascending order. The host avoid, if any, is taken only
-// when no other can be used now or soon.
 //
 // The error is ctx's, or an *AllDroppedError, or an *UnavailableError once there
 // was no good answer for HostWait, or no host ready for ReadyTimeout.
-func (p *Pool) Acquire(ctx context.Context, order int64, avoid *Member) (*Lease, error) {
+func (p *Pool) Acquire(ctx context.Context, wish Wish) (*Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := &waiter{order: order, avoid: avoid, served: make(chan struct{})}
+	w := &waiter{Wish: wish, served: make(chan struct{})}
 	p.mu.Lock()
 	p.enqueue(w)
 	p.serve()
@@ -140,11 +149,36 @@ func (p *Pool) Warm(ctx context.Context, m *Member) error {
 	}
 }
 
+// pinger is a host that can tell that it is there again. Others are always ready.
+type pinger interface{ Pings() bool }
+
+// Watch warms m, and again each time that it could not be reached: a host that
+// is back is asked sooner than its rest would end. It returns nil for a host that cannot tell,
+// or that is dropped or gone; errors are those of Warm.
+func (p *Pool) Watch(ctx context.Context, m *Member) error {
+	host, tells := m.host.(pinger)
+	for {
+		if err := p.Warm(ctx, m); err != nil || !tells || !host.Pings() {
+			return err
+		}
+		select {
+		case <-m.lost:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // warmed notes what a host said to Ready.
 func (p *Pool) warmed(m *Member, params Parameters, err error) (done bool, fatal error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m.dropped != "" || !slices.Contains(p.members, m) {
+		return true, nil
+	}
+	if err == nil && m.ready { // it was, and is back
+		m.rest = time.Now()
+		p.serve()
 		return true, nil
 	}
 	if err == nil {

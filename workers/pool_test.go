@@ -26,7 +26,7 @@ func TestAcquireUpToTheLimit(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := p.Acquire(ctx, 0, nil); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := p.Acquire(ctx, Wish{Order: 0}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a seventh lease: %v", err)
 		}
 		if len(p.waiters) != 0 {
@@ -79,12 +79,12 @@ func TestCancelledWaiterLosesNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {
-			_, err := p.Acquire(ctx, 1, nil)
+			_, err := p.Acquire(ctx, Wish{Order: 1})
 			done <- err
 		}()
 		got := make(chan *Lease)
 		go func() {
-			l, _ := p.Acquire(t.Context(), 2, nil)
+			l, _ := p.Acquire(t.Context(), Wish{Order: 2})
 			got <- l
 		}()
 		synctest.Wait()
@@ -148,7 +148,7 @@ func TestAllDropped(t *testing.T) {
 		one, two := acquire(t, p, 0, nil), acquire(t, p, 0, nil)
 		errs := make(chan error)
 		go func() {
-			_, err := p.Acquire(t.Context(), 1, nil)
+			_, err := p.Acquire(t.Context(), Wish{Order: 1})
 			errs <- err
 		}()
 		synctest.Wait()
@@ -175,7 +175,66 @@ func TestAllDropped(t *testing.T) {
 
 func TestNoHosts(t *testing.T) {
 	p := NewPool(Fleet{}, Limits{})
-	if _, err := p.Acquire(t.Context(), 0, nil); err == nil || !strings.Contains(err.Error(), "--host") {
+	if _, err := p.Acquire(t.Context(), Wish{Order: 0}); err == nil || !strings.Contains(err.Error(), "--host") {
 		t.Errorf("a pool without hosts says %v", err)
 	}
+}
+
+func TestAloneAtAHost(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := fleet(t, 1, Limits{Concurrency: 3})
+		one, two := acquire(t, p, 0, nil), acquire(t, p, 0, nil)
+		got := make(chan *Lease)
+		go func() {
+			l, err := p.Acquire(t.Context(), Wish{Order: 1, Alone: true})
+			if err != nil {
+				t.Error(err)
+			}
+			got <- l
+		}()
+		synctest.Wait()
+		later := make(chan *Lease)
+		go func() { later <- acquire(t, p, 2, nil) }()
+		synctest.Wait()
+		if p.InFlight() != 2 {
+			t.Errorf("%d in flight beside one that is to be alone", p.InFlight())
+		}
+		if !two.Shared() {
+			t.Error("two of one host do not know of each other")
+		}
+		finish(one, Good)
+		synctest.Wait()
+		finish(two, Good)
+		l := <-got
+		synctest.Wait()
+		if p.InFlight() != 1 || l.Shared() {
+			t.Errorf("%d in flight, shared %v", p.InFlight(), l.Shared())
+		}
+		finish(l, Good)
+		finish(<-later, Good)
+		if p.InFlight() != 0 || len(p.waiters) != 0 || p.reserved != nil {
+			t.Errorf("%d in flight, %d waiting, reserved %v", p.InFlight(), len(p.waiters), p.reserved)
+		}
+	})
+}
+
+// A host that is reserved for one request is free again when that is cancelled.
+func TestAloneIsCancelled(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := fleet(t, 1, Limits{Concurrency: 2})
+		one := acquire(t, p, 0, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := p.Acquire(ctx, Wish{Order: 1, Alone: true})
+			done <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		finish(acquire(t, p, 2, nil), Good)
+		finish(one, Good)
+	})
 }

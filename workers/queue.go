@@ -11,8 +11,7 @@ const soonRest = 2 * time.Second
 
 // A waiter is one call of Acquire. Its result is set before served is closed.
 type waiter struct {
-	order  int64
-	avoid  *Member
+	Wish
 	served chan struct{}
 	lease  *Lease
 	err    error
@@ -20,8 +19,8 @@ type waiter struct {
 
 // enqueue and dequeue are called with mu held, like all below.
 func (p *Pool) enqueue(w *waiter) {
-	at, _ := slices.BinarySearchFunc(p.waiters, w.order, func(o *waiter, order int64) int {
-		if o.order <= order { // equals are served as they came
+	at, _ := slices.BinarySearchFunc(p.waiters, w.Order, func(o *waiter, order int64) int {
+		if o.Order <= order { // equals are served as they came
 			return -1
 		}
 		return 1
@@ -55,17 +54,23 @@ func (p *Pool) patience(now time.Time) bool {
 	return p.trouble.IsZero() || now.Before(p.trouble.Add(p.limits.HostWait))
 }
 
-// grant looks past a waiter only if the one host with room is the one it avoids.
+// grant looks past a waiter only if the one host with room is the one it avoids, or if
+// it waits to have a host alone.
 func (p *Pool) grant(now time.Time) {
+	p.reserved = nil
 	for i := 0; i < len(p.waiters); {
 		w := p.waiters[i]
-		m, avoided := p.pick(w.avoid, now)
+		m, patient := p.pickFor(w, now)
 		switch {
 		case m != nil:
+			if p.reserved == m {
+				p.reserved = nil
+			}
 			w.lease = p.lease(m, now)
+			m.solo = w.Alone
 			close(w.served)
 			p.waiters = slices.Delete(p.waiters, i, i+1)
-		case avoided:
+		case patient:
 			i++
 		default:
 			return
@@ -73,12 +78,42 @@ func (p *Pool) grant(now time.Time) {
 	}
 }
 
+// pickFor chooses a host for w. patient tells that there is none for it now, and that
+// others may go first.
+func (p *Pool) pickFor(w *waiter, now time.Time) (m *Member, patient bool) {
+	switch {
+	case !w.Alone:
+		return p.pick(w.Avoid, now)
+	case p.reserved != nil: // one at a time
+		return nil, true
+	}
+	p.reserved = p.quietest(w.Avoid, now)
+	if m = p.reserved; m != nil && m.inFlight == 0 {
+		return m, false
+	}
+	return nil, true
+}
+
+// quietest is the host with the fewest requests in flight of those that can be
+// used now, avoid only if there is no other; nil when there is none.
+func (p *Pool) quietest(avoid *Member, now time.Time) (best *Member) {
+	for _, m := range p.members {
+		switch {
+		case !m.up() || m.solo || now.Before(m.rest):
+		case best == nil, best == avoid, m != avoid && m.inFlight < best.inFlight:
+			best = m
+		}
+	}
+	return best
+}
+
 // lease takes a place at m.
 func (p *Pool) lease(m *Member, now time.Time) *Lease {
 	m.limiter.account(now, m.inFlight)
 	m.inFlight++
+	m.grants++
 	p.inFlight++
-	return &Lease{member: m, granted: now, sent: now, nth: m.inFlight}
+	return &Lease{member: m, granted: now, sent: now, nth: m.inFlight, grants: m.grants}
 }
 
 // fail ends every wait.

@@ -42,6 +42,9 @@ func (h *HTTPHost) Ready(ctx context.Context) (Parameters, error) {
 	return parseParameters(body), nil
 }
 
+// Pings tells whether Ready asks the host: one whose URL has a path is always ready.
+func (h *HTTPHost) Pings() bool { return h.ping != nil }
+
 func (h *HTTPHost) get(ctx context.Context, base *http.Request) (int, []byte, error) {
 	within, cancel := context.WithTimeout(ctx, min(h.timeout, pingTime))
 	defer cancel()

@@ -138,7 +138,7 @@ func TestNobodyReady(t *testing.T) {
 			check(func() error { return p.Warm(t.Context(), m) })
 		}
 		check(func() error { _, err := p.Await(t.Context()); return err })
-		check(func() error { _, err := p.Acquire(t.Context(), 0, nil); return err })
+		check(func() error { _, err := p.Acquire(t.Context(), Wish{Order: 0}); return err })
 		wg.Wait()
 	})
 }
@@ -176,6 +176,40 @@ func TestWarmIsCancelled(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := p.Await(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}
+
+// pinging is a host that can tell that it is back.
+type pinging struct{ *fake }
+
+func (pinging) Pings() bool { return true }
+
+// TestBackBeforeItsRestEnds: a host that could not be reached rests for longer each time;
+// one that can be pinged is asked as soon as it answers that.
+func TestBackBeforeItsRestEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		f := pinging{&fake{name: "a"}}
+		p := NewPool(Fleet{Hosts: []Host{f}}, Limits{Concurrency: 1})
+		m := p.Members()[0]
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- p.Watch(ctx, m) }()
+		synctest.Wait()
+		l := acquire(t, p, 0, nil)
+		f.mu.Lock()
+		f.notYet = 3
+		f.mu.Unlock()
+		o := Outcome{Cause: Unreachable, RetryAfter: time.Minute}
+		l.Release(o, Blame(o, State{Records: 1, Tries: 1}))
+		began := time.Now()
+		finish(acquire(t, p, 0, nil), Good)
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("asked again %v later, want soon after the ping", took)
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})

@@ -103,7 +103,7 @@ func TestHostWaitEndsEveryWait(t *testing.T) {
 		errs := make(chan error)
 		for i := range 5 {
 			go func() {
-				_, err := p.Acquire(t.Context(), int64(i), nil)
+				_, err := p.Acquire(t.Context(), Wish{Order: int64(i)})
 				errs <- err
 			}()
 		}
@@ -126,7 +126,7 @@ func TestHostWaitEndsEndlessTrying(t *testing.T) {
 		p := fleet(t, 1, Limits{HostWait: 5 * time.Minute})
 		start := time.Now()
 		for {
-			l, err := p.Acquire(t.Context(), 0, nil)
+			l, err := p.Acquire(t.Context(), Wish{Order: 0})
 			if err != nil {
 				break
 			}
@@ -160,7 +160,7 @@ func TestRequestInFlightDecides(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 			errs := make(chan error)
 			go func() {
-				_, err := p.Acquire(t.Context(), 1, nil)
+				_, err := p.Acquire(t.Context(), Wish{Order: 1})
 				errs <- err
 			}()
 			synctest.Wait()
