@@ -15,10 +15,12 @@ type ask struct {
 	sel   []int32 // ascending indexes into the batch
 	tries int     // failed tries that count; halves inherit them
 	again int     // failed tries of exactly these records, for the backoff
+	first bool    // it is the first half of what failed: when it is answered, the fault is in the other one
 	alone int     // how often its one record failed alone
 	since uint64  // the fleet's clock when it first failed alone
 	avoid *workers.Member
 	quiet bool  // to be asked about with nothing else in flight at the host
+	bytes int   // of the last payload
 	room  int64 // bytes of response that did not find room the last time
 }
 
@@ -26,10 +28,30 @@ type ask struct {
 // is not tried again at every level.
 func (a ask) halves() []ask {
 	mid := len(a.sel) / 2
-	a.again = 0
+	a.again, a.first = 0, false
 	left, right := a, a
 	left.sel, right.sel = a.sel[:mid:mid], a.sel[mid:]
 	return []ask{left, right}
+}
+
+// suspects are the halves of an ask in which some record is at fault.
+func (a ask) suspects() []ask {
+	halves := a.halves()
+	halves[0].first = true
+	return halves
+}
+
+// fewSuspects is of how many records at most the second half of what failed is not
+// asked about as a whole, once the first half was answered: it would only fail
+// again. In larger ones that is worth a request, for the fault may be gone.
+const fewSuspects = 3
+
+// narrow takes the front of the queue, the second half of what failed, apart if it has few records.
+func narrow(queue []ask) []ask {
+	if n := len(queue[0].sel); n < 2 || n > fewSuspects {
+		return queue
+	}
+	return append(queue[0].suspects(), queue[1:]...)
 }
 
 // pending lists the records of p's batch that no flaw, no answer and no reject
@@ -144,7 +166,7 @@ func (r *run) invoke(ctx context.Context, a ask, lease *workers.Lease, x *exchan
 	}
 	if o.Cause != workers.Good {
 		x.drop()
-		r.sizer.failed(x.place.level, o.Cause, timedOut(resp, err))
+		r.sizer.failed(x.place.level, lease.Member(), o.Cause, timedOut(resp, err))
 		return o, lease, nil
 	}
 	x.keep(text)

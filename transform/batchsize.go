@@ -12,8 +12,8 @@ import (
 // A sizer finds how many records a batch should have: the fewest that bring
 // nearly the most records for a request's time, within the time that an answer may take.
 //
-// First, with one request at each host, batches grow to a size whose answers take a
-// while, or shrink to one that the target allows. With that, the hosts' numbers of
+// First, with one request at each host, batches grow until an answer takes twice as
+// long as to one record, and no longer than the target allows. With that, the hosts' numbers of
 // requests are found. Then those are held, and the size is found by levels: two
 // things that change at once would each be taken for the other. While a larger size makes a record worthwhile cheaper, the
 // next level is larger: four times where a record costs next to nothing yet, else twice.
@@ -33,13 +33,15 @@ type sizer struct {
 	mu      sync.Mutex
 	size    int
 	stage   sizerStage
-	began   time.Time // of the first batch
-	at      *level    // the level that is measured
-	best    *level    // the cheapest one so far; nil before the first
-	passed  []point   // sizes and the seconds that an answer took, ascending
-	strikes int       // larger levels in a row that were not cheaper
-	out     int       // batches of any level that are not settled
-	blocked bool      // the cutter waits
+	began   time.Time     // of the first batch
+	at      *level        // the level that is measured
+	best    *level        // the cheapest one so far; nil before the first
+	passed  []point       // sizes and the seconds that an answer took alone, ascending
+	queued  float64       // how many times longer it takes at the held numbers; 0 until known
+	longest time.Duration // that warming may take
+	strikes int           // larger levels in a row that were not cheaper
+	out     int           // batches of any level that are not settled
+	blocked bool          // the cutter waits
 	changed chan struct{}
 
 	timeouts, goods int // since the size changed
@@ -68,9 +70,9 @@ type level struct {
 	settled int // batches
 	short   int // batches that were smaller: their object ended
 	timings map[*workers.Member]*timing
-	answers int // in timings
-	tooMuch int // 413
-	broken  int // timeouts, and other ends without an answer
+	answers int                     // in timings
+	tooMuch map[*workers.Member]int // 413
+	broken  map[*workers.Member]int // timeouts, and other ends without an answer
 }
 
 // point is a batch size and the seconds that an answer took.
@@ -87,12 +89,12 @@ type timing struct {
 
 const (
 	firstSize = 1
-	// The first batches grow while an answer takes less than this part of the
-	// target, up to mostRoughly.
-	quick       = 10
+	// mostRoughly is how large the first batches may get.
 	mostRoughly = 1024
-	// longestWarming ends it where the hosts' numbers are not found.
+	// longestWarming ends it where the hosts' numbers are not found, and so do
+	// mostAnswers times the time of one answer, if that is more.
 	longestWarming = 15 * time.Second
+	mostAnswers    = 50
 	// A level takes twice as many answers as there are requests in flight, and these at least.
 	leastAnswers = 8
 	// unanswered is how many times that may be settled without such an answer.
@@ -102,7 +104,7 @@ const (
 	// strikesOut is how many levels in a row may be no cheaper.
 	strikesOut = 2
 	// leaves is the part of the target that is used: hosts that are busy take longer.
-	leaves = 0.9
+	leaves = 0.8
 	// mostShort is after how many batches that did not come to the size of the
 	// level the size does not matter.
 	mostShort = 64
@@ -201,7 +203,7 @@ func (s *sizer) answered(l *level, host *workers.Member, records int, took time.
 	switch {
 	case s.stage == roughly:
 		s.rough(l)
-	case s.stage == warming && l.answers >= enough && (s.hosts.Settled() || time.Since(s.began) > longestWarming):
+	case s.stage == warming && l.answers >= enough && (s.hosts.Settled() || time.Since(s.began) > s.longest):
 		s.stage = measuring
 		s.hosts.Hold()
 		s.enter(l.size)
@@ -214,27 +216,33 @@ func (s *sizer) answered(l *level, host *workers.Member, records int, took time.
 // where not even the first one is within the target.
 func (s *sizer) rough(l *level) {
 	took, target := l.mean(), s.target.Seconds()
+	first := took
+	if len(s.passed) > 0 {
+		first = s.passed[0].seconds
+	}
 	switch {
 	case took > leaves*target:
 		s.settleOn(max(1, int(float64(l.size)*leaves*target/took)))
-	case took < target/quick && 4*l.size <= mostRoughly:
+	case took < min(2*first, leaves*target/2) && 4*l.size <= mostRoughly:
+		s.passed = append(s.passed, point{l.size, took})
 		s.enter(4 * l.size)
 	case l.answers >= 2:
-		s.stage = warming
+		s.passed = append(s.passed, point{l.size, took})
+		s.stage, s.longest = warming, max(longestWarming, time.Duration(mostAnswers*took*float64(time.Second)))
 		s.enter(l.size)
 		s.hosts.Free()
 	}
 }
 
-// failed counts a request that was not answered.
-func (s *sizer) failed(l *level, why workers.Cause, timeout bool) {
+// failed counts a request that a host did not answer.
+func (s *sizer) failed(l *level, host *workers.Member, why workers.Cause, timeout bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case l != nil && l == s.at && why == workers.TooLarge:
-		l.tooMuch++
+		l.tooMuch[host]++
 	case l != nil && l == s.at && (why == workers.Broken || why == workers.Failed || why == workers.Oversized):
-		l.broken++
+		l.broken[host]++
 	case timeout && s.stage == found:
 		if s.timeouts++; s.timeouts >= 3 && s.timeouts*5 >= s.goods {
 			s.shrink()
@@ -257,7 +265,7 @@ func (s *sizer) settled(p *place) {
 	}
 	enough := s.enough()
 	switch {
-	case l.tooMuch > 0, l.broken*4 > enough:
+	case l.refused(s.best), l.breaks(s.best, enough):
 		s.settleOn(s.bestOr(max(1, l.size/4)))
 	case l.settled > unanswered*(enough+l.answers):
 		s.settleOn(s.bestOr(DefaultBatchRecords)) // rejects only: nothing can be learned
@@ -307,7 +315,7 @@ func (s *sizer) settleOn(size int) {
 // enter goes to another level.
 func (s *sizer) enter(size int) {
 	s.size = size
-	s.at = &level{size: size, timings: map[*workers.Member]*timing{}}
+	s.at = &level{size: size, timings: map[*workers.Member]*timing{}, broken: map[*workers.Member]int{}, tooMuch: map[*workers.Member]int{}}
 }
 
 func (s *sizer) announce() {
@@ -315,9 +323,15 @@ func (s *sizer) announce() {
 	s.changed = make(chan struct{})
 }
 
-// judge ends a level that has answers enough.
+// judge ends a level that has answers enough. The first one is of the size that was
+// roughly found with one request at each host, so it shows how much longer an answer
+// takes with others beside it. That is the limiter's doing, and no reason for small batches.
 func (s *sizer) judge(l *level) {
-	took := l.mean()
+	if s.queued == 0 {
+		s.queued = max(1, l.mean()/s.passed[len(s.passed)-1].seconds)
+		s.passed = s.passed[:len(s.passed)-1]
+	}
+	took := l.mean() / s.queued
 	if took > s.target.Seconds() {
 		fits := int(float64(l.size) * leaves * s.target.Seconds() / took)
 		s.settleOn(s.bestOr(max(1, fits)))
@@ -366,24 +380,83 @@ func (s *sizer) grow(l *level, took, by float64) {
 		s.settleOn(s.best.size)
 		return
 	}
-	s.enter(int(float64(l.size) * by))
+	s.enter(max(l.size+1, int(float64(l.size)*by)))
 }
 
-// foreseen is the size at which a request's own cost is next to nothing beside
-// its records', where the last three levels lie on a line; else 0.
+// foreseen is the size at which a request's own cost is next to nothing beside its
+// records', where the levels lie on a line; else 0.
 func (s *sizer) foreseen() int {
 	n := len(s.passed)
 	if n < 3 {
 		return 0
 	}
-	p, q, r := s.passed[n-3], s.passed[n-2], s.passed[n-1]
-	record := (r.seconds - p.seconds) / float64(r.size-p.size)
-	request := r.seconds - record*float64(r.size)
-	middle := request + record*float64(q.size)
-	if record <= 0 || request <= 0 || math.Abs(middle-q.seconds) > 0.15*q.seconds || record*float64(r.size) < request/4 {
-		return 0
+	request, record := line(s.passed)
+	for _, p := range s.passed {
+		if off := request + record*float64(p.size) - p.seconds; math.Abs(off) > 0.2*p.seconds {
+			return 0
+		}
+	}
+	largest := s.passed[n-1]
+	switch {
+	case record*float64(largest.size) < request/4:
+		return 0 // too flat to say how steep
+	case request <= 0:
+		return largest.size
 	}
 	return int(request / (record * (cheaper - 1)))
+}
+
+// line is the one that comes nearest to points, by shares of their seconds: what a
+// request takes, and what each of its records adds.
+func line(points []point) (request, record float64) {
+	var w, wn, wnn, wt, wnt float64
+	for _, p := range points {
+		weight, n := 1/(p.seconds*p.seconds), float64(p.size)
+		w += weight
+		wn += weight * n
+		wnn += weight * n * n
+		wt += weight * p.seconds
+		wnt += weight * n * p.seconds
+	}
+	if d := w*wnn - wn*wn; d > 0 {
+		record = (w*wnt - wn*wt) / d
+	}
+	return (wt - record*wn) / w, record
+}
+
+// knows tells whether a host has a say about l: one that has never answered a
+// batch has none, unless no host answers any of l.
+func (l *level) knows(host *workers.Member, before *level) bool {
+	return l.timings[host] != nil || before != nil && before.timings[host] != nil || len(l.timings) == 0 && l.settled >= leastAnswers
+}
+
+// refused tells whether batches of l are larger than a host takes.
+func (l *level) refused(before *level) bool {
+	for host := range l.tooMuch {
+		if l.knows(host, before) {
+			return true
+		}
+	}
+	return false
+}
+
+// breaks tells whether batches of l are more than the hosts can do: at least as
+// many of them failed a quarter of what they were asked as did not, and they
+// failed a quarter of what a level takes.
+func (l *level) breaks(before *level, enough int) bool {
+	unfit, fit, all := 0, 0, 0
+	for host, n := range l.broken {
+		all += n
+		if t := l.timings[host]; l.knows(host, before) && (t == nil || n*3 > t.n) {
+			unfit++
+		}
+	}
+	for host, t := range l.timings {
+		if l.broken[host]*3 <= t.n {
+			fit++
+		}
+	}
+	return all*4 > enough && unfit > 0 && unfit >= fit
 }
 
 // mean is how many seconds an answer took; 0 when there was none.

@@ -97,11 +97,16 @@ func (r *run) settle(ctx context.Context, p *place, sel []int32, started func())
 			r.busy.Add(-1)
 			r.sizer.settled(p)
 		}
+		rejects := len(p.rejects)
 		next, err := r.try(ctx, p, a, started)
 		if err != nil {
 			return err
 		}
+		if a.first && len(next) == 0 && len(p.rejects) == rejects {
+			queue = narrow(queue)
+		}
 		if len(next) == 1 && next[0].alone > 0 {
+			next[0].first = false // it waits, and is asked again behind others
 			queue = append(queue, next[0])
 		} else {
 			queue = append(next, queue...)
@@ -130,7 +135,7 @@ func (r *run) try(ctx context.Context, p *place, a ask, started func()) ([]ask, 
 	}
 	defer lease.Cancel()
 	started()
-	if limit := lease.Member().PayloadLimit(); limit > 0 && len(x.Body) > limit && len(a.sel) > 1 {
+	if limit := lease.Member().PayloadLimit(); limit > 0 && len(x.Body) > limit && len(a.sel) > 1 && lease.Member().Good() {
 		x.drop()
 		return a.halves(), nil
 	}
@@ -149,6 +154,7 @@ func (r *run) try(ctx context.Context, p *place, a ask, started func()) ([]ask, 
 		lease.Release(o, workers.Blame(o, workers.State{Records: len(a.sel)}))
 		return nil, nil
 	}
+	a.bytes = len(x.Body)
 	return r.blame(ctx, p, a, lease, o)
 }
 
@@ -160,7 +166,8 @@ func (r *run) blame(ctx context.Context, p *place, a ask, lease *workers.Lease, 
 	// Another record may have brought the host down under this one. Nobody
 	// knows before it is asked about with nothing beside it.
 	a.quiet = len(a.sel) == 1 && o.Cause == workers.Broken
-	if len(a.sel) == 1 && blamesRecord(o.Cause, host.Good()) && !(a.quiet && lease.Shared()) {
+	taken := o.Cause == workers.TooLarge && r.pool.Takes(a.bytes, host) // so it may be the host
+	if len(a.sel) == 1 && (taken || blamesRecord(o.Cause, host.Good())) && !(a.quiet && lease.Shared()) {
 		if a.alone++; a.alone == 1 {
 			a.since = r.pool.Clock()
 			r.failedAlone.Add(1)
@@ -173,9 +180,9 @@ func (r *run) blame(ctx context.Context, p *place, a ask, lease *workers.Lease, 
 	v := workers.Blame(o, workers.State{
 		Records: len(a.sel), Tries: a.tries, Attempts: r.plan.Spec.Attempts, Alone: a.alone,
 		HostGood: host.Good(), JobGood: r.pool.Clock() > 0 || r.progress.resumed.Load() > 0,
-		AnsweredBetween: answered,
-		OthersLeft:      r.othersLeft() && a.alone < patience*r.plan.Spec.Attempts,
-		FailedAlone:     int(r.failedAlone.Load()),
+		AnsweredBetween: answered, Taken: taken,
+		OthersLeft:  r.othersLeft() && a.alone < patience*r.plan.Spec.Attempts,
+		FailedAlone: int(r.failedAlone.Load()),
 	})
 	lease.Release(o, v)
 	if a.avoid = nil; v.Elsewhere {
@@ -183,7 +190,10 @@ func (r *run) blame(ctx context.Context, p *place, a ask, lease *workers.Lease, 
 	}
 	switch v.Action {
 	case workers.Split:
-		return a.halves(), nil
+		if o.Cause == workers.TooLarge || o.Cause == workers.Oversized {
+			return a.halves(), nil // no record is at fault
+		}
+		return a.suspects(), nil
 	case workers.Reject:
 		p.reject(int(a.sel[0]), manifest.Reject{Reason: reasonOf(o), Status: o.Status, Host: host.Name(),
 			Attempts: max(a.tries, 1), Message: o.Message})

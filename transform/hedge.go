@@ -14,7 +14,7 @@ import (
 
 // A second host is asked about a request that a first one is slow with, where
 // the job waits for it: it is the head of a full window, or the job has nothing else
-// left to ask. Which answers first is taken, and the other one is given up. The
+// to ask, at its end or while the size of batches is measured. Which answers first is taken, and the other one is given up. The
 // records are the same, and so is the idempotency key.
 
 const (
@@ -36,11 +36,12 @@ func newRaces() *races { return &races{all: map[*race]bool{}, some: make(chan st
 
 // race is one request that a second host may be asked about too.
 type race struct {
-	x      *exchange
-	host   *workers.Member
-	since  time.Time
-	cancel context.CancelFunc // gives the first request up
-	second *second            // nil while one host alone is asked
+	x       *exchange
+	host    *workers.Member
+	since   time.Time
+	records int                // that it asks about
+	cancel  context.CancelFunc // gives the first request up
+	second  *second            // nil while one host alone is asked
 }
 
 // second is the request to the other host, with its own memory.
@@ -61,7 +62,7 @@ type second struct {
 func (r *run) ask(ctx context.Context, lease *workers.Lease, x *exchange) (workers.Response, *workers.Lease, error) {
 	first, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := &race{x: x, host: lease.Member(), since: time.Now(), cancel: cancel}
+	c := &race{x: x, host: lease.Member(), since: time.Now(), records: lease.Records, cancel: cancel}
 	r.races.enter(c)
 	resp, err := lease.Invoke(first, &x.Request)
 	s := r.races.leave(c)
@@ -76,13 +77,14 @@ func (r *run) ask(ctx context.Context, lease *workers.Lease, x *exchange) (worke
 		return resp, lease, err
 	}
 	<-s.done // with its answer, or with the job's end
-	if !s.good() {
+	if gaveUp := errors.Is(err, context.Canceled); !s.good() && !(gaveUp && s.judges()) {
 		s.drop()
 		return resp, lease, err
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && s.good() { // what another host refuses tells nothing of this one
 		lease.Release(overtaken(resp, err), workers.Verdict{})
 	}
+	lease.Cancel()
 	s.lease.Records = lease.Records
 	x.adopt(s)
 	return s.resp, s.lease, nil
@@ -123,14 +125,28 @@ func (s *races) leave(c *race) *second {
 	return c.second
 }
 
-// slow lists the races that have no second host and take longer than late, the oldest first. Only those
-// of place seq, unless that is negative.
-func (s *races) slow(late time.Duration, seq int64) []*race {
+// olderThan tells whether some request has been in flight for longer than that.
+func (s *races) olderThan(d time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.all {
+		if time.Since(c.since) > d {
+			return true
+		}
+	}
+	return false
+}
+
+// slow lists the races that have no second host and take longer than late, the oldest
+// first; one that asks about more than the usual number of records has so much more
+// time. Only those of place seq, unless that is negative.
+func (s *races) slow(late time.Duration, usual float64, seq int64) []*race {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []*race
 	for c := range s.all {
-		if c.second == nil && time.Since(c.since) > late && (seq < 0 || c.x.place.seq == seq) {
+		more := max(1, float64(c.records)/usual)
+		if c.second == nil && time.Since(c.since).Seconds() > late.Seconds()*more && (seq < 0 || c.x.place.seq == seq) {
 			list = append(list, c)
 		}
 	}
@@ -181,18 +197,21 @@ func (r *run) hedge(ctx context.Context, g *errgroup.Group) error {
 // waitedFor lists the slow requests that hold the job up.
 func (r *run) waitedFor() []*race {
 	seq, full := r.window.stuckAt()
-	last := !r.cutting.Load() && r.pool.Idle()
+	last := (!r.cutting.Load() || r.sizer.waiting()) && r.pool.Idle()
 	if r.asking.Err() != nil || !full && !last {
 		return nil
 	}
 	if last {
 		seq = -1
 	}
-	usual := r.pool.Latency().P95
+	if !r.races.olderThan(hedgeEvery) {
+		return nil
+	}
+	usual, records := r.pool.Usual()
 	if usual == 0 {
 		return nil // nothing was answered yet
 	}
-	return r.races.slow(slowFactor*usual, seq)
+	return r.races.slow(slowFactor*usual, records, seq)
 }
 
 // newSecond takes a place at another host for c; nil when there is none.
@@ -216,12 +235,26 @@ func (s *second) run(c *race) {
 	q := c.x.Request // the first one's memory stays until done is closed
 	q.Into, q.Reserve = s.into, s.reserve
 	s.resp, s.err = s.lease.Invoke(s.asking, &q)
-	if s.good() {
+	if s.good() || s.judges() {
 		c.cancel()
 	}
 }
 
 func (s *second) good() bool { return s.err == nil && s.resp.Status/100 == 2 }
+
+// judges tells whether the second host refused the records. Waiting for the first one
+// would only put off what the blame table has to find out about them, and a
+// stalled host would cost --timeout for each bad record.
+func (s *second) judges() bool {
+	if s.err != nil {
+		return false
+	}
+	switch workers.Classify(s.resp, nil).Cause {
+	case workers.Refused, workers.TooLarge, workers.Failed:
+		return true
+	}
+	return false
+}
 
 // reserve finds room for n more bytes of the response.
 func (s *second) reserve(ctx context.Context, n int) error {

@@ -30,7 +30,6 @@ type server struct {
 	peak    int
 	asked   int
 	refused int
-	late    int // refused in the second half
 }
 
 func (s *server) Name() string { return s.name }

@@ -40,6 +40,8 @@ type State struct {
 	// AnsweredBetween: this host has answered other records since this record
 	// first failed alone.
 	AnsweredBetween bool
+	// Taken: a payload as large as this one is what hosts take, see [Pool.Takes].
+	Taken bool
 	// OthersLeft: some record of the job is neither settled nor failing alone.
 	OthersLeft bool
 	// FailedAlone counts the job's records that failed alone since the last good answer.

@@ -79,10 +79,14 @@ func refused(o Outcome, s State) Verdict {
 	return split(o, s, "the host refused the batch: find the records it does not like")
 }
 
-// tooLarge: size needs no second opinion, so a lone record goes at once.
+// tooLarge: size needs no second opinion, so a lone record goes at once. Where
+// others take as much, it may be the host.
 func tooLarge(o Outcome, s State) Verdict {
 	if s.Records > 1 {
 		return Verdict{Action: Split, Why: "the batch or its answers are too large: ask for less at once"}
+	}
+	if o.Cause == TooLarge && s.Taken {
+		return alone(o, s)
 	}
 	if o.Cause == TooLarge {
 		return Verdict{Action: Reject, Why: "this record alone is larger than the host takes"}

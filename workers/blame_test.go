@@ -111,6 +111,8 @@ func TestBlameAlone(t *testing.T) {
 		{"20 alone after good answers are the host's", Outcome{Cause: Failed}, alone(func(s *State) { s.FailedAlone = 20 }), pause},
 		{"20 alone, nobody left, are the host's", Outcome{Cause: Failed}, alone(func(s *State) { s.FailedAlone, s.OthersLeft, s.Alone = 20, false, 9 }), pause},
 		{"a lone 500 gets its retries first", Outcome{Cause: Failed}, alone(func(s *State) { s.Tries, s.Alone, s.AnsweredBetween = 2, 2, true }), again},
+		{"413 alone where as much was taken asks again", Outcome{Cause: TooLarge}, alone(func(s *State) { s.Taken = true }), again},
+		{"413 alone where as much was taken, twice, others answered in between", Outcome{Cause: TooLarge}, alone(func(s *State) { s.Taken, s.Alone, s.AnsweredBetween = true, 2, true }), reject},
 		{"413 alone is rejected at once", Outcome{Cause: TooLarge}, aloneState(), reject},
 		{"oversized alone is rejected at once", Outcome{Cause: Oversized}, aloneState(), reject},
 		{"busy alone waits", Outcome{Cause: Busy}, alone(func(s *State) { s.Alone, s.AnsweredBetween = 9, true }), Verdict{Action: Wait, Elsewhere: true}},

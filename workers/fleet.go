@@ -73,6 +73,22 @@ func (p *Pool) Latency() Percentiles {
 	return percentiles(all)
 }
 
+// Usual is the time within which 95% of all good answers came, and how many records
+// they were about on average; 0 without one.
+func (p *Pool) Usual() (within time.Duration, records float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all, answered := newMember(p, nil).latency, int64(0)
+	for _, m := range slices.Concat(p.members, p.left) {
+		all.Merge(m.latency)
+		answered += m.records
+	}
+	if n := all.TotalCount(); n > 0 {
+		return percentiles(all).P95, max(1, float64(answered)/float64(n))
+	}
+	return 0, 0
+}
+
 func percentiles(h *hdrhistogram.Histogram) Percentiles {
 	if h.TotalCount() == 0 {
 		return Percentiles{}

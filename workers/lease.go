@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -101,17 +102,22 @@ func (p *Pool) giveBack(l *Lease) {
 // note is the bookkeeping of one outcome.
 func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
 	m, now := l.member, time.Now()
+	if o.Cause != Broken && o.Cause != Unreachable {
+		m.heard = now
+	}
 	if o.Cause == Good {
 		p.noteGood(l, now)
 		return
 	}
 	m.reason = reasonOf(o)
-	m.failed++
 	m.failures[o.Cause]++
+	if o.Cause != TooLarge || !m.Good() || p.othersTook(l.size, m) { // else it is about the batch
+		m.failed++
+	}
 	if v.Action == Retry || v.Action == Wait {
 		m.retries++
 	}
-	if o.Cause == TooLarge {
+	if o.Cause == TooLarge && (m.fits < int64(l.size) || !p.othersTook(l.size, m)) { // else it is no limit
 		m.learn413(l.size)
 	}
 	if o.Cause == Broken {
@@ -149,10 +155,17 @@ func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
 }
 
 // failsAlone tells whether a host fails whatever it is asked, in any way, while
-// others answer. It would fail fast and so be free all the time, and get most
-// of the job. A stretch of bad records looks the same at one host, but not beside the others.
+// others answer, or may do so yet: it can fail a thousand requests in the time
+// that another takes for one. It would be free all the time, and get most
+// of the job. A stretch of bad records looks the same at one host, but not beside the others;
+// and where all fail, one goes on.
 func (p *Pool) failsAlone(m *Member) bool {
-	return m.failed >= failedInARow && p.clock.Load()-m.lastGood.Load() >= failedInARow
+	if m.failed < failedInARow {
+		return false
+	}
+	return p.clock.Load()-m.lastGood.Load() >= failedInARow || slices.ContainsFunc(p.members, func(o *Member) bool {
+		return o.up() && !o.probing && o.failed < failedInARow
+	})
 }
 
 // noteGood: one good answer ends all suspicion against the host, and proves
@@ -164,6 +177,7 @@ func (p *Pool) noteGood(l *Lease, now time.Time) {
 		m.limiter.restart(now)
 	}
 	m.backoff, m.broken, m.failed = 0, 0, 0
+	m.usual += (l.took - m.usual) / 8
 	m.fits = max(m.fits, int64(l.size))
 	m.records += int64(l.Records)
 	m.limiter.good(now, l.granted, l.Records)

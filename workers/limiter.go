@@ -562,6 +562,9 @@ func (l *limiter) hold() {
 		best, _ := l.bracket()
 		l.limit, l.phase, l.last = l.spared(best), settled, best
 	}
+	if l.phase < settled && l.base > 0 && l.last.rate > 0 { // not found yet: what it seems to serve
+		l.limit = max(1, min(l.limit, int(math.Ceil(1.25*l.last.rate*l.base))))
+	}
 	l.held, l.target, l.class = true, l.limit, 0
 	l.queued = 1
 	if l.base > 0 && l.last.rate > 0 {

@@ -13,9 +13,12 @@ const (
 	slowRest  = 30 * time.Second
 	// brokenInARow is how many requests in a row a host may break before it is ejected.
 	brokenInARow = 3
-	// failedInARow is how many requests in a row a host may fail in any way,
-	// while others answer as many, before it is ejected.
+	// failedInARow is how many requests in a row a host may fail in any way
+	// while another does not, before it is ejected.
 	failedInARow = 5
+	// quiet is how many times what an answer takes a host may say nothing before
+	// nobody waits for it who could have another.
+	quiet = 4
 )
 
 // A Member is one host of a [Pool], with what the pool knows about it.
@@ -41,10 +44,12 @@ type Member struct {
 	rest     time.Time     // no request before
 	rested   time.Time     // when the last rest began
 	backoff  time.Duration
-	broken   int   // in a row
-	failed   int   // in a row, in any way
-	probing  bool  // ejected: one request at a time until a good answer
-	fits     int64 // the largest payload answered well, in bytes
+	heard    time.Time     // when it answered last, or was asked first while it was asked nothing
+	usual    time.Duration // that a good answer takes, about
+	broken   int           // in a row
+	failed   int           // in a row, in any way
+	probing  bool          // ejected: one request at a time until a good answer
+	fits     int64         // the largest payload answered well, in bytes
 
 	requests, records, retries, ejections, hedges int64
 
@@ -103,6 +108,9 @@ func (m *Member) room() int {
 func (m *Member) free(now time.Time) bool {
 	return m.up() && m.room() > 0 && !now.Before(m.rest)
 }
+
+// quietUntil is up to when the host may say nothing, and still be worth waiting for.
+func (m *Member) quietUntil() time.Time { return m.heard.Add(max(soonRest, quiet*m.usual)) }
 
 // lighter compares load by share of the limit.
 func (m *Member) lighter(o *Member) bool {

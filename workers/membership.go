@@ -192,17 +192,35 @@ func (p *Pool) Spare(busy *Member) *Lease {
 }
 
 // PayloadLimit is the smallest size in bytes that the 413s of a host in use have
-// taught; 0 is no limit.
+// taught; 0 is no limit. A host that has answered nothing yet has no say.
 func (p *Pool) PayloadLimit() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	limit := 0
 	for _, m := range p.members {
-		if m.up() {
+		if m.up() && m.Good() {
 			limit = lesser(limit, m.PayloadLimit())
 		}
 	}
 	return limit
+}
+
+// Takes tells whether a payload of so many bytes, which host refused as too large,
+// is one that hosts take: one in use has answered as much, or another one has not
+// refused as much.
+func (p *Pool) Takes(bytes int, host *Member) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return host.fits >= int64(bytes) || p.othersTook(bytes, host) || slices.ContainsFunc(p.members, func(m *Member) bool {
+		limit := m.PayloadLimit()
+		return m != host && m.up() && !m.probing && (limit == 0 || limit >= bytes)
+	})
+}
+
+// othersTook tells whether another host in use has answered a payload of so many
+// bytes. Called with mu held.
+func (p *Pool) othersTook(bytes int, host *Member) bool {
+	return slices.ContainsFunc(p.members, func(m *Member) bool { return m != host && m.up() && m.fits >= int64(bytes) })
 }
 
 // Starved tells whether a host has room and nobody waits for one.

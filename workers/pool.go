@@ -22,6 +22,7 @@ type Pool struct {
 	left     []*Member         // that sources found once, and that are not there any more
 	sources  map[Source]string // and what went wrong with each the last time
 	waiters  []*waiter         // by order, then by arrival
+	avoiding bool              // one of them waits although the host that it avoids has room
 	inFlight int               // leases given out
 	reserved *Member           // gets no more requests until one has it alone
 	trouble  time.Time         // the first bad outcome since the last good one; zero without

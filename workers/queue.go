@@ -57,7 +57,7 @@ func (p *Pool) patience(now time.Time) bool {
 // grant looks past a waiter only if the one host with room is the one it avoids, or if
 // it waits to have a host alone.
 func (p *Pool) grant(now time.Time) {
-	p.reserved = nil
+	p.reserved, p.avoiding = nil, false
 	for i := 0; i < len(p.waiters); {
 		w := p.waiters[i]
 		m, patient := p.pickFor(w, now)
@@ -71,6 +71,7 @@ func (p *Pool) grant(now time.Time) {
 			close(w.served)
 			p.waiters = slices.Delete(p.waiters, i, i+1)
 		case patient:
+			p.avoiding = true
 			i++
 		default:
 			return
@@ -109,6 +110,9 @@ func (p *Pool) quietest(avoid *Member, now time.Time) (best *Member) {
 
 // lease takes a place at m.
 func (p *Pool) lease(m *Member, now time.Time) *Lease {
+	if m.inFlight == 0 {
+		m.heard = now
+	}
 	m.limiter.account(now, m.inFlight)
 	m.inFlight++
 	m.grants++
@@ -136,7 +140,7 @@ func (p *Pool) pick(avoid *Member, now time.Time) (m *Member, avoided bool) {
 		if c == avoid {
 			continue
 		}
-		soon = soon || (c.up() && !c.probing && c.rest.Sub(now) <= soonRest)
+		soon = soon || (c.up() && !c.probing && c.rest.Sub(now) <= soonRest && now.Before(c.quietUntil()))
 		if !c.free(now) {
 			continue
 		}
@@ -188,7 +192,8 @@ func (p *Pool) arm(now time.Time) {
 	}
 }
 
-// nextChange is the earliest end of a rest or of our patience; zero if none lies ahead.
+// nextChange is the earliest end of a rest, of waiting for a quiet host, or of
+// our patience; zero if none lies ahead.
 func (p *Pool) nextChange(now time.Time) time.Time {
 	var next time.Time
 	sooner := func(t time.Time) {
@@ -201,6 +206,9 @@ func (p *Pool) nextChange(now time.Time) time.Time {
 			sooner(m.rest)
 			if m.rest.Sub(now) > soonRest { // from then on it is worth waiting for
 				sooner(m.rest.Add(-soonRest))
+			}
+			if p.avoiding { // and from then on no more
+				sooner(m.quietUntil())
 			}
 		}
 	}
