@@ -6,6 +6,7 @@ CC         ?= cc
 SEEDS      ?= 1000000
 FUZZTIME   ?= 5s
 MUTANTS    ?= .
+TESTFLAGS  ?=
 # Pinned here, once; CI takes it from here too.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The S3 server that tests run, each in a folder of its own. It stays out of
@@ -14,6 +15,10 @@ VERSITYGW = github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # Named after the version, so that another one is built when that changes.
 VERSITYGW_BUILT = bin/.$(notdir $(VERSITYGW))
 
+# The engine's tests take as long as all others together, so they begin first.
+PACKAGES = ./transform ./...
+# Memory is measured without the race detector; with it the job is a tenth.
+MEMORY = CGO_ENABLED=0 $(GO) test -timeout 20m $(TESTFLAGS) -run '^TestMemoryOfAMillionObjects$$' ./transform
 # The race detector needs a C compiler that can link.
 RACE := $(shell printf 'int main(void){return 0;}' | $(CC) -x c -o /dev/null - 2>/dev/null && echo -race)
 
@@ -31,13 +36,15 @@ demo: build ## the whole thing in a minute: sample data, hosts, joined outputs, 
 test: $(VERSITYGW_BUILT) ## all tests, with the race detector where a C compiler answers
 ifeq ($(RACE),)
 	@echo "no working C compiler ($(CC)): testing without the race detector"
-	CGO_ENABLED=0 $(GO) test -timeout 20m ./...
+	CGO_ENABLED=0 $(GO) test -timeout 20m $(TESTFLAGS) $(PACKAGES)
 else
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(TESTFLAGS) $(PACKAGES)
+	$(MEMORY)
 endif
 
 race: $(VERSITYGW_BUILT) ## all tests with the race detector, or an error
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(TESTFLAGS) $(PACKAGES)
+	$(MEMORY)
 
 lint: direction staticcheck ## formatting, vet, the direction of imports, staticcheck
 	@files="$$(gofmt -l .)"; test -z "$$files" || { echo "not formatted (run: gofmt -w .):"; echo "$$files"; exit 1; }
@@ -49,13 +56,19 @@ staticcheck: ## the linter, pinned
 direction: ## which package may import which
 	$(GO) test ./benchmarks/house
 
-# The go command now and then takes the end of -fuzztime for a failure
-# ("context deadline exceeded"); a real one comes with its input.
+# Each package's fuzz targets are built once, as go test -fuzz builds them for
+# every run. They take the end of -fuzztime for a failure now and then ("context
+# deadline exceeded"); a real one comes with its input.
 fuzz: ## every fuzz target for FUZZTIME (5s)
-	@for pkg in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	@mkdir -p bin/fuzz && test="$(CURDIR)/bin/fuzz/test" && cache="$$($(GO) env GOCACHE)/fuzz" && \
+	all="$$($(GO) list -f '{{.ImportPath}} {{.Dir}}' ./...)" && echo "$$all" | while read -r pkg dir; do \
+		grep -qs '^func Fuzz' "$$dir"/*_test.go || continue; \
+		$(GO) test -c -vet=off -ldflags='-s -w' -fuzz . -o "$$test" "$$pkg" </dev/null || exit 1; \
+		cd "$$dir" && targets="$$("$$test" -test.list '^Fuzz' | grep '^Fuzz')" || exit 1; \
+		for target in $$targets; do \
 			echo "$$pkg $$target"; \
-			out="$$($(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg 2>&1)" && continue; \
+			out="$$("$$test" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 1x \
+				-test.fuzzcachedir "$$cache/$$pkg" </dev/null 2>&1)" && continue; \
 			echo "$$out" | grep -q 'context deadline exceeded' && ! echo "$$out" | grep -q 'Failing input' && continue; \
 			echo "$$out"; exit 1; \
 		done; \
@@ -78,10 +91,10 @@ crash: $(VERSITYGW_BUILT) ## kill jobs at every instant, and fail every operatio
 
 # A module of its own, so that the program's stays small. DuckDB is C++.
 interop: ## Parquet outputs read by DuckDB, arrow-go and parquet-go; needs g++
-	cd benchmarks/interop && CGO_ENABLED=1 $(GO) vet ./... && CGO_ENABLED=1 $(GO) test -count 1 -timeout 20m ./...
+	cd benchmarks/interop && CGO_ENABLED=1 $(GO) vet ./... && CGO_ENABLED=1 $(GO) test -vet=off -count 1 -timeout 20m ./...
 
 s3client: ## vet and test the yardstick of the S3 benchmark, a module of its own
-	cd benchmarks/s3client && $(GO) vet ./... && $(GO) test -count 1 ./...
+	cd benchmarks/s3client && $(GO) vet ./... && $(GO) test -vet=off -count 1 ./...
 
 versitygw: $(VERSITYGW_BUILT) ## build bin/versitygw, the S3 server for tests; a minute, once
 

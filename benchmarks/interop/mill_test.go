@@ -49,7 +49,7 @@ func testMain(m *testing.M) int {
 }
 
 func buildMill(path string) error {
-	build := exec.Command("go", "build", "-o", path, "./cmd/batchmill")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/batchmill")
 	build.Dir = filepath.Join("..", "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {

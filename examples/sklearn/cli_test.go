@@ -14,10 +14,13 @@ import (
 	"time"
 )
 
-// buildBinary builds batchmill, once for all tests.
+// buildBinary builds batchmill, once for all tests, as `make build` does, so that
+// what that has built is reused.
 var buildBinary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(work, "batchmill")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/batchmill/batchmill/cmd/batchmill").CombinedOutput()
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/batchmill/batchmill/cmd/batchmill")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -2,10 +2,12 @@
 // tests that ought to notice. A breakage that no test notices is a promise
 // that nobody keeps watch over.
 //
-// It works on copies: the broken file takes the place of the true one only in
+// It works on copies: a broken file takes the place of the true one only in
 // the eyes of the go command (go test -overlay), so the checkout stays as it is
-// and several mutants are tried at once. Every mutant has to compile, and the
-// tests have to pass without it, or being caught would prove nothing.
+// and several mutants are tried at once. One binary of a package's tests holds
+// all mutants that break functions, and an environment variable says which of
+// them is alive. Every mutant has to compile, and the tests have to pass with
+// none alive, or being caught would prove nothing.
 //
 // It exits with 1 when a mutant survives, does not compile, or no longer fits
 // the source (the table has rotted: mend it beside the change).
@@ -63,7 +65,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer h.close()
-	if err := h.baseline(ctx, chosen, stderr); err != nil {
+	if err := h.build(ctx, chosen, stderr); err != nil {
+		return err
+	}
+	if err := h.baseline(ctx, chosen, *jobs, stderr); err != nil {
 		return err
 	}
 	return report(stdout, h.tryAll(ctx, chosen, *jobs, stderr))
@@ -72,23 +77,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // tryAll tries the mutants, jobs at a time, and keeps their order.
 func (h *harness) tryAll(ctx context.Context, chosen []mutant, jobs int, progress io.Writer) []result {
 	results := make([]result, len(chosen))
-	var (
-		wg      sync.WaitGroup
-		mu      sync.Mutex // guards progress
-		running = make(chan struct{}, jobs)
-	)
-	for i, m := range chosen {
+	var mu sync.Mutex // guards progress
+	each(jobs, len(chosen), func(i int) {
+		results[i] = h.try(ctx, chosen[i])
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(progress, "%-32s %s\n", chosen[i].name, results[i].verdict())
+	})
+	return results
+}
+
+// each calls do with 0 to n-1, jobs at a time.
+func each(jobs, n int, do func(int)) {
+	var wg sync.WaitGroup
+	running := make(chan struct{}, jobs)
+	for i := range n {
 		running <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-running }()
-			results[i] = h.try(ctx, m)
-			mu.Lock()
-			defer mu.Unlock()
-			fmt.Fprintf(progress, "%-32s %s\n", m.name, results[i].verdict())
+			do(i)
 		})
 	}
 	wg.Wait()
-	return results
 }
 
 // result is what became of one mutant.

@@ -20,7 +20,7 @@ func hostMutants() []mutant {
 		edits: []edit{{"_, _ = io.WriteString(s, h.Name+\": [redacted]\")", "_, _ = io.WriteString(s, h.Name+\": \"+h.Value)"}},
 	}, {
 		name: "secret-in-host-words", promise: "security: secrets that a host repeats are taken out", file: file, tests: all(workersPkg),
-		edits: []edit{{"if len(v.Value) >= 4 {", "if len(v.Value) >= 4 && false {"}},
+		edits: []edit{{"if len(secret) >= 4 {", "if len(secret) >= 4 && false {"}},
 	}, {
 		name: "response-without-cap", promise: "7: a response takes no more than --max-response", file: "workers/call.go", tests: all(workersPkg),
 		edits: []edit{{"limit := c.host.maxResponse", "limit := int64(1 << 40)"}},

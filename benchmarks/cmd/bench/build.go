@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -102,12 +103,15 @@ func build(ctx context.Context, dir string, plain bool, out io.Writer) (tools, e
 	return t, nil
 }
 
+// compile builds as `make build` does.
 func compile(ctx context.Context, dir, name, pkg string) (string, error) {
 	binary, err := filepath.Abs(filepath.Join(dir, name))
 	if err != nil {
 		return "", err
 	}
-	said, err := exec.CommandContext(ctx, "go", "build", "-o", binary, module+pkg).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, module+pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	said, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build %s: %w: %s", pkg, err, firstLines(said))
 	}

@@ -86,7 +86,9 @@ func compileClient(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("look for the module: %w", err)
 	}
 	folder := filepath.Join(filepath.Dir(strings.TrimSpace(string(mod))), "benchmarks", clientName)
-	said, err := exec.CommandContext(ctx, "go", "build", "-C", folder, "-o", binary, ".").CombinedOutput()
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", folder, "-trimpath", "-o", binary, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	said, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build %s: %w: %s", folder, err, firstLines(said))
 	}
