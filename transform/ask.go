@@ -166,6 +166,9 @@ func (r *run) invoke(ctx context.Context, a ask, lease *workers.Lease, x *exchan
 	}
 	if o.Cause != workers.Good {
 		x.drop()
+		if host := lease.Member(); o.Cause == workers.TooLarge && r.pool.Takes(len(x.Body), host) {
+			return o, lease, nil // it may be the host, and not the size
+		}
 		r.sizer.failed(x.place.level, lease.Member(), o.Cause, timedOut(resp, err))
 		return o, lease, nil
 	}

@@ -93,8 +93,8 @@ const (
 	mostRoughly = 1024
 	// longestWarming ends it where the hosts' numbers are not found, and so do
 	// mostAnswers times the time of one answer, if that is more.
-	longestWarming = 15 * time.Second
-	mostAnswers    = 50
+	longestWarming = 10 * time.Second
+	mostAnswers    = 30
 	// A level takes twice as many answers as there are requests in flight, and these at least.
 	leastAnswers = 8
 	// unanswered is how many times that may be settled without such an answer.
@@ -226,7 +226,7 @@ func (s *sizer) rough(l *level) {
 	case took < min(2*first, leaves*target/2) && 4*l.size <= mostRoughly:
 		s.passed = append(s.passed, point{l.size, took})
 		s.enter(4 * l.size)
-	case l.answers >= 2:
+	case l.answers >= 2*s.hosts.Capacity(): // each host has shown how long it takes alone
 		s.passed = append(s.passed, point{l.size, took})
 		s.stage, s.longest = warming, max(longestWarming, time.Duration(mostAnswers*took*float64(time.Second)))
 		s.enter(l.size)

@@ -263,14 +263,32 @@ func (c *fleetCase) check(t *testing.T, w *world, o *outcome) {
 	}
 }
 
+// searchShare is what finding out takes of jobs as short as these: a minute or two,
+// while an answer to the batches that are found takes a second. What it takes of
+// longer ones is in auto_test.go.
+const searchShare = 0.1
+
+// searches tells whether the job finds batches and numbers of requests by itself.
+func (c *fleetCase) searches() bool {
+	s := Spec{BatchRecords: 1}
+	if c.spec != nil {
+		c.spec(&s)
+	}
+	return s.BatchRecords == 0
+}
+
 func (c *fleetCase) checkCost(t *testing.T, o *outcome) {
 	t.Helper()
 	t.Logf("%v, ideal %v (%.2f); %d batches, %d extra requests; batches of %d: %s", o.took.Round(time.Millisecond), o.ideal,
 		float64(o.took)/float64(o.ideal), o.batches, o.extra, o.size, hostLine(o.pool))
-	if o.extra > c.extra {
-		t.Errorf("%d requests for %d batches: %d extra, want at most %d (%s)", o.extra+o.batches, o.batches, o.extra, c.extra, c.why)
+	within, extra := c.within, c.extra
+	if c.searches() {
+		within, extra = within+searchShare, extra+extra/4
 	}
-	if most := time.Duration(float64(o.ideal)*c.within) + c.plus; c.within > 0 && o.took > most {
+	if o.extra > extra {
+		t.Errorf("%d requests for %d batches: %d extra, want at most %d (%s)", o.extra+o.batches, o.batches, o.extra, extra, c.why)
+	}
+	if most := time.Duration(float64(o.ideal)*within) + c.plus; c.within > 0 && o.took > most {
 		t.Errorf("it took %v, ideal are %v, want at most %v (%s)", o.took, o.ideal, most, c.why)
 	}
 }

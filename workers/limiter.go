@@ -204,7 +204,7 @@ func (l *limiter) told(now time.Time) bool {
 		return e.n >= max(l.limit/2, 4)
 	case climbing:
 		least := max(l.limit, 4)
-		return e.n >= least && (l.plain(now) || e.doubt() <= 0.03 || e.n >= 8*least)
+		return e.n >= least && (l.plain(now) || e.doubt() <= 0.03 || e.n >= 3*least)
 	case settled: // many epochs are taken together
 		return e.n >= max(l.limit, 12)
 	}
@@ -217,14 +217,14 @@ func (l *limiter) told(now time.Time) bool {
 	return e.n >= least && (e.doubt() <= most || e.n >= longest*least)
 }
 
-// plain tells whether the rate is far above the least that makes a step worthwhile.
+// plain tells whether the rate is far from the least that makes a step worthwhile.
 func (l *limiter) plain(now time.Time) bool {
 	if len(l.points) == 0 {
 		return true
 	}
 	e, before := &l.epoch, l.points[len(l.points)-1]
-	rate := e.rate(now) * (1 - 3*e.doubt())
-	return rate >= l.least(before, l.limit)
+	rate, least, doubt := e.rate(now), l.least(before, l.limit), 3*e.doubt()
+	return rate*(1-doubt) >= least || rate*(1+doubt) < least
 }
 
 // least is the rate that makes a step from before worthwhile.
