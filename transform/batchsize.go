@@ -40,6 +40,7 @@ type sizer struct {
 	queued  float64       // how many times longer it takes at the held numbers; 0 until known
 	longest time.Duration // that warming may take
 	strikes int           // larger levels in a row that were not cheaper
+	most    int           // records that fit a batch; 0 is not known
 	out     int           // batches of any level that are not settled
 	blocked bool          // the cutter waits
 	changed chan struct{}
@@ -175,7 +176,8 @@ func (s *sizer) cut(l *level, records, bytes, mostBytes int) *level {
 	s.out++
 	if l == s.at && records < l.size {
 		if l.short++; bytes*2 > mostBytes {
-			s.settleOn(max(records, 1)) // more records than that do not fit a batch
+			s.most = max(records, 1) // more records than that do not fit a batch
+			s.enter(s.most)
 		} else if l.short >= mostShort {
 			s.settleOn(max(l.size, DefaultBatchRecords)) // objects are small: it does not matter
 		}
@@ -223,7 +225,7 @@ func (s *sizer) rough(l *level) {
 	switch {
 	case took > leaves*target:
 		s.settleOn(max(1, int(float64(l.size)*leaves*target/took)))
-	case took < min(2*first, leaves*target/2) && 4*l.size <= mostRoughly:
+	case took < min(2*first, leaves*target/2) && 4*l.size <= mostRoughly && s.most == 0:
 		s.passed = append(s.passed, point{l.size, took})
 		s.enter(4 * l.size)
 	case l.answers >= 2*s.hosts.Capacity(): // each host has shown how long it takes alone
@@ -341,7 +343,7 @@ func (s *sizer) judge(l *level) {
 	if best := s.foreseen(); best > 0 {
 		s.best = l // by its line, whatever chance says of the last step
 		by := min(float64(best)/float64(l.size), s.allows(took))
-		if by < 0.8 || 1 <= by && by < 1.25 {
+		if by < 0.8 {
 			s.settleOn(max(1, int(float64(l.size)*by)))
 			return
 		}
@@ -376,7 +378,11 @@ func (s *sizer) allows(took float64) float64 { return leaves * s.target.Seconds(
 // grow goes to a level so many times larger, but no further than the target allows,
 // or settles where that is not much.
 func (s *sizer) grow(l *level, took, by float64) {
-	if by = min(by, s.allows(took)); by < 1.25 || l.size > math.MaxInt32/8 {
+	by = min(by, s.allows(took))
+	if s.most > 0 {
+		by = min(by, float64(s.most)/float64(l.size))
+	}
+	if by < 1.25 || l.size > math.MaxInt32/8 {
 		s.settleOn(s.best.size)
 		return
 	}

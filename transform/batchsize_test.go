@@ -90,7 +90,7 @@ func TestBatchSizeStaysBelowTooLarge(t *testing.T) {
 	for _, largest := range []int{300, 2000, 5000} {
 		a, b := costing(50*time.Millisecond, time.Millisecond), costing(50*time.Millisecond, time.Millisecond)
 		a.largest, b.largest = largest, largest
-		o := sizeOf(t, fleetCase{hosts: []*actor{a, b}, records: 60000, extra: 120}) // what is cut before the limit is known
+		o := sizeOf(t, fleetCase{hosts: []*actor{a, b}, records: 60000, extra: 160}) // what is cut before the limit is known
 		record := len(`{"id":9999,"text":"good"}`) + 1
 		if each := 60000 / o.batches * record; each > largest || each < largest/3 {
 			t.Errorf("batches of %d bytes, of %d records at most; hosts take %d bytes", each, o.size, largest)

@@ -182,7 +182,7 @@ func wrongCases() []fleetCase {
 		{name: "413 for everything from the start", hosts: playing(2, plays(moment{0, says(413)})), records: 6000,
 			why: whyTaken, extra: 60, within: 1.05, plus: sec(2)},
 		{name: "413 for everything, auto", hosts: playing(2, plays(moment{sec(5), says(413)})), records: 40000, spec: auto,
-			why: whyTaken, extra: 60, within: 1.2, plus: sec(2)},
+			why: whyTaken, extra: 110, within: 1.2, plus: sec(2)},
 		{name: "413 for everything from the start, auto", hosts: playing(2, plays(moment{0, says(413)})), records: 40000, spec: auto,
 			why: whyTaken, extra: 60, within: 1.1, plus: sec(2)},
 		{name: "401 for a while", hosts: playing(2, plays(moment{sec(5), says(401)}, moment{sec(20), up})), records: 6000,

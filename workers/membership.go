@@ -192,13 +192,13 @@ func (p *Pool) Spare(busy *Member) *Lease {
 }
 
 // PayloadLimit is the smallest size in bytes that the 413s of a host in use have
-// taught; 0 is no limit. A host that has answered nothing yet has no say.
+// taught; 0 is no limit. A host that has answered nothing yet, or nothing lately, has no say.
 func (p *Pool) PayloadLimit() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	limit := 0
 	for _, m := range p.members {
-		if m.up() && m.Good() {
+		if m.up() && m.Good() && !m.probing {
 			limit = lesser(limit, m.PayloadLimit())
 		}
 	}
