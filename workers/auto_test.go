@@ -103,9 +103,16 @@ func drive(t *testing.T, n, records int, l Limits, servers ...*server) (time.Dur
 		}
 	}
 	start := time.Now()
+	askAll(t, p, n, records, 300*len(servers))
+	return time.Since(start), p
+}
+
+// askAll sends n requests, and has so many of them under way or waiting.
+func askAll(t *testing.T, p *Pool, n, records, clients int) {
+	t.Helper()
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range 300 * len(servers) {
+	for range clients {
 		wg.Go(func() {
 			for {
 				order := next.Add(1)
@@ -120,7 +127,6 @@ func drive(t *testing.T, n, records int, l Limits, servers ...*server) (time.Dur
 		})
 	}
 	wg.Wait()
-	return time.Since(start), p
 }
 
 // answered asks until there is a good answer.
@@ -185,4 +191,20 @@ func TestFindsWhatAHostServesBest(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUnusedPlacesAreNoReasonForMore: a host that serves 64 at once gets three
+// requests at a time. Nothing shows that it takes more, and a burst would find out.
+func TestUnusedPlacesAreNoReasonForMore(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := &server{name: "a", places: 64, mean: 20 * time.Millisecond, jitter: 0.2, queue: make(chan struct{}, 64), rnd: rand.New(rand.NewPCG(1, 1))}
+		p := NewPool(Fleet{Hosts: []Host{s}}, Limits{})
+		if err := p.Warm(t.Context(), p.Members()[0]); err != nil {
+			t.Fatal(err)
+		}
+		askAll(t, p, 3000, 100, 3)
+		if limit := p.Members()[0].limiter.limit; limit > 6 {
+			t.Errorf("the limit is %d where three are in flight", limit)
+		}
+	})
 }

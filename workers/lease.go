@@ -180,7 +180,7 @@ func (p *Pool) noteGood(l *Lease, now time.Time) {
 	m.usual += (l.took - m.usual) / 8
 	m.fits = max(m.fits, int64(l.size))
 	m.records += int64(l.Records)
-	m.limiter.good(now, l.granted, l.Records)
+	m.limiter.good(now, l.granted, l.Records, m.inFlight+1 >= m.limiter.limit)
 	m.track.note(now, m.limiter.limit)
 	// The histogram's range ends at an hour; its error is for what lies beyond.
 	_ = m.latency.RecordValue(min(max(l.took.Microseconds(), 1), m.latency.HighestTrackableValue()))

@@ -155,8 +155,9 @@ func (l *limiter) account(now time.Time, inFlight int) {
 	}
 }
 
-// good counts an answer to so many records. sent is when its place was taken.
-func (l *limiter) good(now, sent time.Time, records int) {
+// good counts an answer to so many records. sent is when its place was taken, used
+// tells whether all places were: else there is no need for more.
+func (l *limiter) good(now, sent time.Time, records int, used bool) {
 	if l.fixed {
 		return
 	}
@@ -168,11 +169,14 @@ func (l *limiter) good(now, sent time.Time, records int) {
 		l.heldSample(now.Sub(sent).Seconds(), records)
 		return
 	}
-	if l.phase == starting && len(l.points) > 0 && l.limit < l.ceiling(l.points[0]) {
+	if used && l.phase == starting && len(l.points) > 0 && l.limit < l.ceiling(l.points[0]) {
 		l.limit++
 		l.target = l.limit
 	}
 	if l.limit < l.target {
+		if !used {
+			return
+		}
 		if l.limit++; l.limit == l.target {
 			l.begin(now)
 		}
@@ -265,7 +269,7 @@ func (l *limiter) decide(now time.Time) {
 	}
 	switch {
 	case l.phase == starting:
-		l.start(here, cost, now)
+		l.start(here, inFlight, now)
 	case inFlight < full*float64(l.limit):
 		l.starved(now)
 	case l.phase == settled:
@@ -282,13 +286,13 @@ func (l *limiter) decide(now time.Time) {
 
 // start ends a round of the start. A first one shows how long an answer takes
 // alone; when they take longer, as many as there were then are measured.
-func (l *limiter) start(here point, cost float64, now time.Time) {
-	began := 1
+func (l *limiter) start(here point, inFlight float64, now time.Time) {
+	began, cost := 1, inFlight/here.rate
 	if len(l.points) > 0 {
 		began = l.points[0].limit
 	}
 	// What was answered in this round was sent when no more were in flight than when it began.
-	l.points = append(l.points[:0], point{here.limit, float64(began) / cost})
+	l.points = append(l.points[:0], point{here.limit, min(float64(began), inFlight) / cost})
 	if cost < slower*l.base && l.limit < l.most {
 		return
 	}
