@@ -53,6 +53,7 @@ type sized interface {
 	Capacity() int
 	Settled() bool
 	Hold()
+	HoldAtOne()
 	Free()
 }
 
@@ -105,8 +106,9 @@ func (s *sizer) next(ctx context.Context) (int, *level, error) {
 		s.mu.Lock()
 		if s.stage == found || s.out < 2*s.hosts.Capacity()+2 {
 			defer s.mu.Unlock()
-			if s.began.IsZero() {
+			if s.began.IsZero() && s.stage == roughly {
 				s.began = time.Now()
+				s.hosts.HoldAtOne()
 			}
 			return s.size, s.at, nil
 		}
@@ -298,6 +300,7 @@ func (s *sizer) enter(size int) {
 }
 
 func (s *sizer) announce() {
+	s.blocked = false
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

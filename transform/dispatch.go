@@ -177,12 +177,17 @@ func (r *run) blame(ctx context.Context, p *place, a ask, lease *workers.Lease, 
 	if !answered && (a.alone > 1 || a.alone > 0 && r.failedAlone.Load() >= workers.ManyAlone) {
 		answered = r.probe(ctx, lease) // others may never be asked while this record is in their way
 	}
+	good, failed := r.pool.Clock() > 0 || r.progress.resumed.Load() > 0, int(r.failedAlone.Load())
+	expecting := !good && r.pool.Expecting() // a host that is not ready yet may answer all of them
+	if expecting {
+		failed = min(failed, workers.ManyAlone-1)
+	}
 	v := workers.Blame(o, workers.State{
 		Records: len(a.sel), Tries: a.tries, Attempts: r.plan.Spec.Attempts, Alone: a.alone,
-		HostGood: host.Good(), JobGood: r.pool.Clock() > 0 || r.progress.resumed.Load() > 0,
+		HostGood: host.Good(), JobGood: good,
 		AnsweredBetween: answered, Taken: taken,
-		OthersLeft:  r.othersLeft() && a.alone < patience*r.plan.Spec.Attempts,
-		FailedAlone: int(r.failedAlone.Load()),
+		OthersLeft:  expecting || r.othersLeft() && a.alone < patience*r.plan.Spec.Attempts,
+		FailedAlone: failed,
 	})
 	lease.Release(o, v)
 	if a.avoid = nil; v.Elsewhere {

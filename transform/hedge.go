@@ -269,12 +269,18 @@ func (s *second) reserve(ctx context.Context, n int) error {
 func (s *second) drop() {
 	s.cancel()
 	s.x.run.window.shrink(s.used)
-	responses.put(s.into)
 	if s.err != nil || s.resp.Status == 0 || s.good() {
 		s.lease.Cancel() // given up, by us or with the job; a host that broke it off will show that again
-		return
+	} else {
+		release(s.lease, workers.Classify(s.resp, nil))
 	}
-	s.lease.Release(workers.Classify(s.resp, nil), workers.Verdict{})
+	responses.put(s.into) // its words may stand there
+}
+
+// release ends the lease of a request whose end decides nothing about its records,
+// only about its host: how long that rests, or whether it is the wrong one.
+func release(lease *workers.Lease, o workers.Outcome) {
+	lease.Release(o, workers.Blame(o, workers.State{Records: 2, HostGood: lease.Member().Good(), JobGood: true}))
 }
 
 // adopt gives the first request's memory back, and takes over the second's.

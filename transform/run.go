@@ -131,7 +131,7 @@ func newRun(p *Plan, st *state, fleet workers.Fleet, progress *Progress) *run {
 	r := &run{
 		plan: p, state: st, fleet: fleet, progress: progress, window: w,
 		pool: workers.NewPool(fleet, workers.Limits{Concurrency: int(s.Concurrency), MaxConcurrency: s.MaxConcurrency,
-			Hold: s.batchRecords() == 0, HostWait: time.Duration(s.HostWait), ReadyTimeout: time.Duration(s.ReadyTimeout)}),
+			HostWait: time.Duration(s.HostWait), ReadyTimeout: time.Duration(s.ReadyTimeout)}),
 		layout:     newLayout(p.codec.open()),
 		work:       make(chan *place),
 		order:      make(chan *place, w.capacity()),

@@ -133,10 +133,7 @@ func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
 		m.eject()
 		m.restFor(max(v.Rest, firstRest), now)
 	case o.Cause == Unreachable:
-		select {
-		case m.lost <- struct{}{}:
-		default:
-		}
+		m.wake()
 		m.eject()
 		m.restOrBackOff(v.Rest, l.sent, now)
 	case o.Cause == Busy:
@@ -212,6 +209,7 @@ func (p *Pool) drop(m *Member, why string, now time.Time) {
 		return
 	}
 	m.dropped = why
+	m.wake()
 	if up, _ := p.count(); up == 0 && p.idle.IsZero() {
 		p.idle = now
 	}

@@ -58,6 +58,8 @@ type limiter struct {
 	proven  int // good answers since the limit changed
 	refused int // and refusals
 	broken  int // and broken requests
+	had     int // the limit before a row of refusals; 0 without
+	hadAt   time.Time
 	cutAt   time.Time
 }
 
@@ -162,6 +164,7 @@ func (l *limiter) good(now, sent time.Time, records int, used bool) {
 		return
 	}
 	l.proven++
+	l.answers(now, sent)
 	if records < 1 {
 		return
 	}
@@ -249,9 +252,9 @@ func (l *limiter) comparable(records int) bool {
 	l.class, l.base, l.steady = class, 0, 0
 	if l.phase == probing {
 		l.giveUp()
-	} else {
-		l.points = l.points[:0]
+		return false
 	}
+	l.points = l.points[:0]
 	began := l.epoch.began
 	l.epoch = epoch{began: began, at: l.epoch.at, area: l.epoch.area}
 	l.others = 0

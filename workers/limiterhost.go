@@ -9,7 +9,13 @@ import (
 // busy: a host refused a request, and seems to serve so many others. At a limit
 // that has served well, one refusal in a hundred answers is not listened to.
 func (l *limiter) busy(now time.Time, others int) {
-	if l.fixed || others >= l.limit && l.limit > 1 { // sent under an older limit
+	if l.fixed {
+		return
+	}
+	if l.had == 0 {
+		l.had, l.hadAt = l.limit, now
+	}
+	if others >= l.limit && l.limit > 1 { // sent under an older limit
 		return
 	}
 	l.refused++
@@ -28,6 +34,24 @@ func (l *limiter) busy(now time.Time, others int) {
 	l.probeWait = waited
 	l.later(now)
 	l.down = false
+}
+
+// answers: a good answer came to a request that was sent then. A host that refused
+// more than half of what it used to get, and nothing but refused what was sent
+// since it began to, was away and not full: it gets back what it had, twice as many
+// each round.
+func (l *limiter) answers(now, sent time.Time) {
+	had := l.had
+	if had == 0 || !sent.After(l.hadAt) {
+		return
+	}
+	if l.had = 0; l.held || 2*l.limit >= had {
+		return
+	}
+	l.phase, l.points, l.steady, l.probeWait = climbing, l.points[:0], 0, 0
+	l.move(l.limit, now)
+	l.target = min(had, l.most)
+	l.epoch.pending = false
 }
 
 // bad: a request came to no end. When more than one in five does, the host gets half.
@@ -62,9 +86,16 @@ func (l *limiter) restart(now time.Time) {
 	l.epoch.pending = l.limit == l.target
 }
 
-// hold keeps the limit where it is, but for what the host refuses, until release.
-func (l *limiter) hold() {
+// hold keeps the limit where it is, but for what the host refuses, until release; with
+// one, it keeps it at one, and the search begins anew.
+func (l *limiter) hold(one bool) {
 	if l.fixed || l.held {
+		return
+	}
+	if one {
+		fresh := newLimiter(0, l.most)
+		fresh.held, fresh.queued = true, 1
+		*l = fresh
 		return
 	}
 	l.limit = max(l.limit, l.target)

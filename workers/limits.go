@@ -19,8 +19,6 @@ type Limits struct {
 	// Concurrency is the number of requests in flight per host; 0 finds the best
 	// for each, up to MaxConcurrency (0 is 256) and to what the host says of itself.
 	Concurrency, MaxConcurrency int
-	// Hold keeps the number of each host that is found at one, until [Pool.Free].
-	Hold bool
 	// HostWait is how long to go on without a good answer once hosts are in
 	// trouble; ReadyTimeout how long to wait while no host is ready. 0 means 10 minutes.
 	HostWait, ReadyTimeout time.Duration
@@ -63,11 +61,7 @@ func (l Limits) limiter(p Parameters) limiter {
 	if p.MaxConcurrent > 0 {
 		most = min(most, p.MaxConcurrent)
 	}
-	found := newLimiter(l.Concurrency, most)
-	if l.Hold {
-		found.hold()
-	}
-	return found
+	return newLimiter(l.Concurrency, most)
 }
 
 // strictest merges what two hosts tell: a batch must suit both.

@@ -68,6 +68,14 @@ func newMember(p *Pool, h Host) *Member {
 // Name is the host's name, without secrets.
 func (m *Member) Name() string { return m.host.Name() }
 
+// wake lets [Pool.Watch] look at the host again.
+func (m *Member) wake() {
+	select {
+	case m.lost <- struct{}{}:
+	default:
+	}
+}
+
 // Host is the host itself.
 func (m *Member) Host() Host { return m.host }
 

@@ -68,16 +68,13 @@ func (p *Pool) join(s Source, h Host) *Member {
 // leave moves m to those that are gone. The oldest of too many become one.
 func (p *Pool) leave(m *Member) {
 	m.ready = false
+	m.wake()
 	p.left = append(p.left, m)
-	if len(p.left) <= mostLeft {
-		return
+	if p.left[0].host != nil && len(p.left) > mostLeft {
+		p.left = slices.Insert(p.left, 0, newMember(p, nil)) // the others that left, together
 	}
-	at := slices.IndexFunc(p.left[1:], func(m *Member) bool { return m.inFlight == 0 }) + 1
-	if p.left[0].host != nil {
-		p.left = slices.Insert(p.left, 0, newMember(p, nil))
-		at++
-	}
-	if at > 0 && at < len(p.left) {
+	at := slices.IndexFunc(p.left, func(m *Member) bool { return m.host != nil && m.inFlight == 0 })
+	if at > 0 && len(p.left) > mostLeft {
 		p.left[0].absorb(p.left[at])
 		p.left = slices.Delete(p.left, at, at+1)
 	}
@@ -151,21 +148,28 @@ func (p *Pool) Settled() bool {
 }
 
 // Hold keeps the number of requests of every host in use where it is, until Free.
-func (p *Pool) Hold() {
+func (p *Pool) Hold() { p.hold(false) }
+
+// HoldAtOne gives every host one request at a time, until Free, those included that
+// come meanwhile. What was found of them is found again.
+func (p *Pool) HoldAtOne() { p.hold(true) }
+
+func (p *Pool) hold(one bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.one = one
 	for _, m := range p.members {
 		if m.up() {
-			m.limiter.hold()
+			m.limiter.hold(one)
 		}
 	}
 }
 
-// Free lets the hosts' numbers of requests go that Hold or [Limits] kept.
+// Free lets the hosts' numbers of requests go that Hold or HoldAtOne kept.
 func (p *Pool) Free() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limits.Hold = false
+	p.one = false
 	now := time.Now()
 	for _, m := range p.members {
 		m.limiter.release(now)
@@ -191,6 +195,14 @@ func (p *Pool) Spare(busy *Member) *Lease {
 	return p.lease(m, now)
 }
 
+// Expecting tells whether a host may still become ready that never was, within the time
+// that is given for it.
+func (p *Pool) Expecting() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.began) < p.limits.ReadyTimeout && slices.ContainsFunc(p.members, func(m *Member) bool { return !m.ready && m.dropped == "" })
+}
+
 // PayloadLimit is the smallest size in bytes that the 413s of a host in use have
 // taught; 0 is no limit. A host that has answered nothing yet, or nothing lately, has no say.
 func (p *Pool) PayloadLimit() int {
@@ -213,7 +225,7 @@ func (p *Pool) Takes(bytes int, host *Member) bool {
 	defer p.mu.Unlock()
 	return host.fits >= int64(bytes) || p.othersTook(bytes, host) || slices.ContainsFunc(p.members, func(m *Member) bool {
 		limit := m.PayloadLimit()
-		return m != host && m.up() && !m.probing && (limit == 0 || limit >= bytes)
+		return m != host && m.dropped == "" && !m.probing && (limit == 0 || limit >= bytes) // one that is not ready yet may too
 	})
 }
 

@@ -24,6 +24,8 @@ type Pool struct {
 	waiters  []*waiter         // by order, then by arrival
 	avoiding bool              // one of them waits although the host that it avoids has room
 	inFlight int               // leases given out
+	one      bool              // hosts get one request at a time, whatever is found of them
+	began    time.Time         // when the pool was made
 	reserved *Member           // gets no more requests until one has it alone
 	trouble  time.Time         // the first bad outcome since the last good one; zero without
 	idle     time.Time         // since when no host is ready; zero while one is
@@ -34,7 +36,7 @@ type Pool struct {
 // NewPool makes a pool of a fleet's hosts; what its sources find joins it by
 // [Pool.Refresh]. No host gets a request before Warm has found it ready.
 func NewPool(f Fleet, l Limits) *Pool {
-	p := &Pool{limits: l.withDefaults(), changed: make(chan struct{}), idle: time.Now(), sources: map[Source]string{}}
+	p := &Pool{limits: l.withDefaults(), changed: make(chan struct{}), idle: time.Now(), began: time.Now(), sources: map[Source]string{}}
 	for _, s := range f.Sources {
 		p.sources[s] = "no address known yet"
 	}
@@ -159,7 +161,7 @@ type pinger interface{ Pings() bool }
 func (p *Pool) Watch(ctx context.Context, m *Member) error {
 	host, tells := m.host.(pinger)
 	for {
-		if err := p.Warm(ctx, m); err != nil || !tells || !host.Pings() {
+		if err := p.Warm(ctx, m); err != nil || !tells || !host.Pings() || !p.inUse(m) {
 			return err
 		}
 		select {
@@ -168,6 +170,13 @@ func (p *Pool) Watch(ctx context.Context, m *Member) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// inUse tells whether m is neither dropped nor gone.
+func (p *Pool) inUse(m *Member) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return m.dropped == "" && slices.Contains(p.members, m)
 }
 
 // warmed notes what a host said to Ready.
@@ -184,6 +193,9 @@ func (p *Pool) warmed(m *Member, params Parameters, err error) (done bool, fatal
 	}
 	if err == nil {
 		m.ready, m.params, m.limiter = true, params, p.limits.limiter(params)
+		if p.one {
+			m.limiter.hold(true)
+		}
 		m.reason = ""
 		p.idle = time.Time{}
 		p.announce()
