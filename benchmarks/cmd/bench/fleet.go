@@ -109,7 +109,7 @@ func (b *fleetBench) once(ctx context.Context, r fleetRow) (one fleetRun, err er
 		return one, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	invocations := r.invocations(b.seconds)
+	invocations := r.invocations(b.seconds * r.longer())
 	records := int64(invocations * r.size())
 	in, out := filepath.Join(dir, "in.csv"), filepath.Join(dir, "out")
 	if err := writeNumbers(in, records); err != nil {
