@@ -220,14 +220,20 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // record is the spec as the manifest keeps it: the flags' names with
 // underscores. Values of --host-header are names of variables and files, not
-// what is in them; the query of a host's URL may hold a key, and is left out, and so
-// may the arguments of a command.
+// what is in them; the query of a host's URL, the arguments of a command and the
+// value of a variable may be secret, and are left out.
 func (s *Spec) record() (json.RawMessage, error) {
 	c := *s
 	c.Hosts = slices.Clone(s.Hosts)
 	for i, h := range c.Hosts {
 		if at := strings.IndexByte(h, '?'); at >= 0 {
 			c.Hosts[i] = h[:at] + "?[redacted]"
+		}
+	}
+	c.Env = slices.Clone(s.Env)
+	for i, e := range c.Env {
+		if name, _, ok := strings.Cut(e, "="); ok {
+			c.Env[i] = name + "=[redacted]"
 		}
 	}
 	if c.Command != "" {

@@ -36,6 +36,9 @@ func (s *Spec) checkAccess() error {
 	if (s.HostBearer != "" || s.HostBasic != "") && len(s.Hosts) == 0 && started {
 		return usage("leave it out, or name the host with --host", "--host-bearer and --host-basic are for hosts that --host names: those that are started do not get them")
 	}
+	if len(s.HostHeader) > 0 && len(s.Hosts) == 0 && started {
+		return usage("leave it out, or name the host with --host", "--host-header is for hosts that --host names: those that are started do not get it")
+	}
 	secure := false
 	for _, h := range s.Hosts {
 		a, err := workers.ParseAddress(h)

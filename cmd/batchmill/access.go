@@ -12,7 +12,7 @@ import (
 // bindAccess binds how the hosts that --host names are reached.
 func bindAccess(b *binder, s *transform.Spec) {
 	b.title = "How the hosts of --host are reached"
-	b.list(&s.HostHeader, "host-header", "NAME=@FILE\tor NAME=$VARIABLE: a header for every request, read from a file or the environment; repeatable")
+	b.list(&s.HostHeader, "host-header", "NAME=@FILE\tor NAME=$VARIABLE: a header for every request to hosts of --host, read from a file or the environment; repeatable")
 	b.text(&s.HostBearer, "host-bearer", "@FILE\tor $VARIABLE: a bearer token; a file is read again when it changes")
 	b.text(&s.HostBasic, "host-basic", "@FILE\tor $VARIABLE: user:password for basic authentication")
 	b.text(&s.HostCA, "host-ca", "FILE\tthe certificates, in PEM, of the only authorities that hosts of https may have theirs from (default: the system's)")
@@ -23,6 +23,10 @@ func bindAccess(b *binder, s *transform.Spec) {
 
 // access adds to o what the hosts that --host names are shown, and must show.
 func (a *app) access(spec *transform.Spec, o workers.HTTPOptions) (workers.HTTPOptions, error) {
+	headers, err := a.headers(spec.HostHeader)
+	if err != nil {
+		return o, err
+	}
 	credential, err := a.credential(spec)
 	if err != nil {
 		return o, err
@@ -31,7 +35,7 @@ func (a *app) access(spec *transform.Spec, o workers.HTTPOptions) (workers.HTTPO
 	if err != nil {
 		return o, usageError("", "%w", err)
 	}
-	o.Credential, o.TLS = credential, config
+	o.Headers, o.Credential, o.TLS = headers, credential, config
 	return o, nil
 }
 

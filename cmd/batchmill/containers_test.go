@@ -233,6 +233,10 @@ func TestImageErrors(t *testing.T) {
 			expectUsage(t, dir, c.args, 64, c.want)
 		}
 	})
+	broken := filepath.Join(dir, "broken.tar.gz")
+	if err := os.WriteFile(broken, []byte("weights"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		engine string
 		args   []string
@@ -247,6 +251,7 @@ func TestImageErrors(t *testing.T) {
 		{"", []string{"--image", "a", "--env", "TOKEN"}, 64, "TOKEN"},
 		{"", []string{"--image", "a", "--env-file", filepath.Join(dir, "none")}, 64, "--env-file"},
 		{"", []string{"--image", "a", "--model", filepath.Join(dir, "none")}, 64, "--model"},
+		{"", []string{"--image", "a", "--model", broken}, 64, "no gzip"},
 		{"", []string{"--image", "a", "--container-allow", "everything"}, 64, "writable-root"},
 	} {
 		t.Setenv("DOCKER_HOST", c.engine)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -12,8 +13,8 @@ import (
 	"github.com/batchmill/batchmill/workers/resolve"
 )
 
-// idleConnections is how many a host keeps where concurrency is not fixed: more
-// than are in use cost nothing, fewer would be dialed again and again.
+// idleConnections is how many a host keeps at least: more than are in use cost
+// nothing, fewer than are in use would be dialed again and again.
 const idleConnections = 64
 
 // fleet is what a job's hosts are or come from, and how to be done with them.
@@ -35,10 +36,10 @@ func (a *app) openFleet(ctx context.Context, spec *transform.Spec) (_ *fleet, er
 			f.close()
 		}
 	}()
-	options, err := a.hostOptions(spec)
-	if err != nil {
+	if err := checkRedacted(spec); err != nil {
 		return nil, err
 	}
+	options := hostOptions(spec)
 	if err := a.addNamed(f, spec, options); err != nil {
 		return nil, err
 	}
@@ -54,10 +55,12 @@ func (a *app) openFleet(ctx context.Context, spec *transform.Spec) (_ *fleet, er
 }
 
 // hostOptions are what all hosts of spec have in common.
-func (a *app) hostOptions(spec *transform.Spec) (workers.HTTPOptions, error) {
-	headers, err := a.headers(spec.HostHeader)
-	return workers.HTTPOptions{Timeout: time.Duration(spec.Timeout), MaxResponse: int64(spec.MaxResponse),
-		MaxConns: max(idleConnections, int(spec.Concurrency)), Headers: headers}, err
+func hostOptions(spec *transform.Spec) workers.HTTPOptions {
+	inFlight := int(spec.Concurrency) // 0 is auto, which may go as far as
+	if inFlight == 0 {
+		inFlight = cmp.Or(spec.MaxConcurrency, workers.DefaultMaxConcurrency)
+	}
+	return workers.HTTPOptions{Timeout: time.Duration(spec.Timeout), MaxResponse: int64(spec.MaxResponse), MaxConns: max(idleConnections, inFlight)}
 }
 
 // addNamed adds what --host names.

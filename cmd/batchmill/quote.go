@@ -5,11 +5,16 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/workers/process"
 )
 
 // continueCommand is the command line that goes on with an interrupted job, to
 // be pasted into a shell. It never forgets the answer log: --restart is left
-// out, and taken back where the job file holds it. A URL's query may be a key and is not shown.
+// out, and taken back where the job file holds it. What may be secret is not
+// shown: a URL's query, the value of a variable, the arguments of a command.
+// Then [redacted] stands for it, and it has to be put back.
 //
 // words are the program, the command, and its arguments, a job file among them.
 func continueCommand(words []string, flags *pflag.FlagSet, restart bool) string {
@@ -24,8 +29,8 @@ func continueCommand(words []string, flags *pflag.FlagSet, restart bool) string 
 			switch {
 			case f.Name == "restart":
 				restartGiven = true
-			case f.Name == "host":
-				words = append(words, "--host", withoutQuery(v))
+			case f.Name == "host" || f.Name == "env" || f.Name == "command":
+				words = append(words, "--"+f.Name, withoutSecrets(f.Name, v))
 			case f.Value.Type() == "bool" && v == "true":
 				words = append(words, "--"+f.Name)
 			case f.Value.Type() == "bool" || strings.HasPrefix(v, "-"):
@@ -44,13 +49,44 @@ func continueCommand(words []string, flags *pflag.FlagSet, restart bool) string 
 	return strings.Join(words, " ")
 }
 
+// redacted stands for what is not shown.
+const redacted = "[redacted]"
+
+// withoutSecrets is the value of a flag as a manifest has it, too.
+func withoutSecrets(flag, value string) string {
+	switch flag {
+	case "host":
+		return withoutQuery(value)
+	case "env":
+		if name, _, ok := strings.Cut(value, "="); ok {
+			return name + "=" + redacted
+		}
+	case "command":
+		return process.Program(value) + " " + redacted
+	}
+	return value
+}
+
+// checkRedacted refuses a command that was printed to continue and in which what
+// is not shown was not put back.
+func checkRedacted(s *transform.Spec) error {
+	for flag, values := range map[string][]string{"host": s.Hosts, "env": s.Env, "command": {s.Command}} {
+		for _, v := range values {
+			if strings.HasSuffix(v, redacted) && withoutSecrets(flag, v) == v {
+				return usageError("put back what is not shown there", "--%s %s: %s stands for what was not to be printed", flag, v, redacted)
+			}
+		}
+	}
+	return nil
+}
+
 func withoutQuery(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.RawQuery == "" {
 		return raw
 	}
 	u.RawQuery = ""
-	return u.String() + "?[redacted]"
+	return u.String() + "?" + redacted
 }
 
 // shellQuote writes a word so that a POSIX shell reads it back as it is. What a

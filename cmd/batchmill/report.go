@@ -26,6 +26,9 @@ func stopped(sig *signalError, err error) error {
 	if errors.As(err, &resumable) {
 		f.Err = fmt.Errorf("%w; what was answered until then is kept", sig)
 		f.Hint = "to continue: " + resumable.command
+		if strings.Contains(resumable.command, redacted) {
+			f.Hint = "to continue, with what is " + redacted + " put back: " + resumable.command
+		}
 	}
 	return f
 }

@@ -26,7 +26,7 @@ func hostsAnew(s *transform.Spec, flags *pflag.FlagSet) error {
 		return usageError("give --command again", "the job's hosts were started with a command, and what is run is said only by the command line")
 	case !named && s.Image != "":
 		return usageError("give --image again, with all that belongs to it", "the job's hosts were started from the image %s, and what may run here, and see what, is said only by the command line", s.Image)
-	case len(s.HostHeader) > 0 && !flags.Changed("host-header"):
+	case len(s.HostHeader) > 0 && (!named || flags.Changed("host")) && !flags.Changed("host-header"):
 		return usageError("give --host-header again; what is secret goes only where the command line says", "the job sent headers of its own to its hosts")
 	}
 	s.HostHeader = nil

@@ -34,7 +34,7 @@ const runExample = `  batchmill host &
 func (a *app) runCommand() *cobra.Command {
 	given := new(options)
 	cmd := &cobra.Command{
-		Use:     "run --input URI --output URI (--host URL ... | --image NAME) [flags]\nbatchmill run JOBFILE [flags]",
+		Use:     "run --input URI --output URI (--host URL ... | --image NAME | --command WORDS) [flags]\nbatchmill run JOBFILE [flags]",
 		Short:   "run a model over a dataset",
 		Long:    runHelp,
 		Example: runExample,

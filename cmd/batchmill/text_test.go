@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
+
+	"github.com/batchmill/batchmill/transform"
 )
 
 func TestEscape(t *testing.T) {
@@ -87,6 +91,8 @@ func TestContinueCommand(t *testing.T) {
 		{"a file that restarts", "job.yaml", nil, "batchmill run job.yaml --restart=false"},
 		{"variables stay names", "", []string{"--host-header", "Authorization=$TOKEN"}, "batchmill run --host-header 'Authorization=$TOKEN'"},
 		{"keys in URLs are not shown", "", []string{"--host", "http://h/p?key=secret"}, "batchmill run --host 'http://h/p?[redacted]'"},
+		{"values of variables are not shown", "", []string{"--env", "A=secret=b", "--env", "B", "--env=C="}, "batchmill run --env 'A=[redacted]' --env B --env 'C=[redacted]'"},
+		{"arguments are not shown", "", []string{"--command", "python serve.py --key secret"}, "batchmill run --command 'python [redacted]'"},
 	} {
 		o := new(options)
 		flags := o.flags()
@@ -100,6 +106,22 @@ func TestContinueCommand(t *testing.T) {
 		if got := continueCommand(words, flags, o.spec.Restart || c.file != ""); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
+	}
+}
+
+// TestRedactedIsRefused: a printed command that is pasted as it is does not run
+// with [redacted] in the place of a secret.
+func TestRedactedIsRefused(t *testing.T) {
+	for _, args := range [][]string{{"--host", "http://127.0.0.1:1/p?[redacted]"}, {"--command", "sh [redacted]"}, {"--image", "a", "--env", "A=[redacted]"}} {
+		con := newConsole()
+		args = append([]string{"run", "--input", "text_test.go", "--output", filepath.Join(t.TempDir(), "out"), "--input-format", "jsonl"}, args...)
+		if code := con.run(t.Context(), args); code != exitUsage || !strings.Contains(con.err.String(), "put back") {
+			t.Errorf("%q: %d: %s", args, code, con.err.String())
+		}
+	}
+	hint := transform.HintOf(stopped(new(signalError), &interruptedRun{context.Canceled, "batchmill run --env 'A=[redacted]'"}))
+	if !strings.Contains(hint, "with what is [redacted] put back") {
+		t.Error(hint)
 	}
 }
 

@@ -21,7 +21,7 @@ func (f *Fleet) request(i int, name string) client.ContainerCreateOptions {
 	labels := f.labels()
 	labels[labelHost] = strconv.Itoa(i + 1)
 	c := &container.Config{
-		Image:        f.digest,
+		Image:        f.image.digest,
 		Cmd:          []string{"serve"},
 		Env:          f.o.Env,
 		Labels:       labels,
@@ -45,9 +45,10 @@ func (f *Fleet) request(i int, name string) client.ContainerCreateOptions {
 		h.SecurityOpt = []string{"no-new-privileges"}
 	}
 	if h.ReadonlyRootfs {
-		h.Tmpfs = temporary(h.Memory)
+		h.Tmpfs = temporary(h.Memory, f.image.volumes)
 	}
 	if f.model != "" {
+		delete(h.Tmpfs, modelTarget)
 		h.Mounts = []mount.Mount{{Type: mount.TypeBind, Source: f.model, Target: modelTarget, ReadOnly: true}}
 	}
 	f.connect(h)
@@ -116,14 +117,18 @@ func (f *Fleet) shared(memory int64) int64 {
 
 // temporary are the directories that can be written to where the root cannot.
 // What is in them counts as memory. /tmp may hold programs: servers in Java, and
-// not only they, unpack libraries there.
-func temporary(memory int64) map[string]string {
+// not only they, unpack libraries there. The image's volumes are among them: the
+// engine would put each on this machine's disk, without a bound.
+func temporary(memory int64, volumes []string) map[string]string {
 	size := ""
 	if memory > 0 {
 		size = fmt.Sprintf(",size=%d", memory)
 	}
-	return map[string]string{
-		"/tmp": "rw,exec,nosuid,nodev,mode=1777" + size,
-		"/run": "rw,noexec,nosuid,nodev,mode=755" + size,
+	list := map[string]string{}
+	for _, v := range volumes {
+		list[v] = "rw,exec,nosuid,nodev,mode=1777" + size
 	}
+	list["/tmp"] = "rw,exec,nosuid,nodev,mode=1777" + size
+	list["/run"] = "rw,noexec,nosuid,nodev,mode=755" + size
+	return list
 }

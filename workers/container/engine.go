@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -91,26 +92,38 @@ func isLocal(address string) bool {
 	return false
 }
 
+// imageFacts are what a fleet has to know of its image.
+type imageFacts struct {
+	digest  string
+	volumes []string // the paths that it declares as volumes, clean
+}
+
 // ask asks the engine for the image and for itself.
-func ask(ctx context.Context, c *client.Client, image string) (digest string, info system.Info, err error) {
+func ask(ctx context.Context, c *client.Client, image string) (facts imageFacts, info system.Info, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	told, err := c.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return "", info, engineFault(ctx, c, err)
+		return facts, info, engineFault(ctx, c, err)
 	}
 	inspected, err := c.ImageInspect(ctx, image)
 	switch {
 	case errdefs.IsNotFound(err):
-		return "", info, &MissingImageError{Image: image}
+		return facts, info, &MissingImageError{Image: image}
 	case errdefs.IsInvalidArgument(err):
-		return "", info, fmt.Errorf("--image %q: %w", image, err)
+		return facts, info, fmt.Errorf("--image %q: %w", image, err)
 	case err != nil:
-		return "", info, engineFault(ctx, c, err)
+		return facts, info, engineFault(ctx, c, err)
 	case !strings.HasPrefix(inspected.ID, "sha256:"):
-		return "", info, &EngineError{c.DaemonHost(), fmt.Errorf("it calls the image %q", inspected.ID)}
+		return facts, info, &EngineError{c.DaemonHost(), fmt.Errorf("it calls the image %q", inspected.ID)}
 	}
-	return inspected.ID, told.Info, nil
+	facts.digest = inspected.ID
+	if inspected.Config != nil {
+		for v := range inspected.Config.Volumes {
+			facts.volumes = append(facts.volumes, path.Clean(v))
+		}
+	}
+	return facts, told.Info, nil
 }
 
 // engineFault is err as an EngineError, unless the caller has ended ctx itself.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
 	"github.com/batchmill/batchmill/workers"
@@ -50,7 +52,7 @@ func TestHardened(t *testing.T) {
 		if len(got.Container.NetworkSettings.Ports) != 1 || len(bindings) != 1 || bindings[0].HostIP.String() != "127.0.0.1" {
 			t.Errorf("published: %+v", got.Container.NetworkSettings.Ports)
 		}
-		if got.Container.Image != k.digest || got.Container.Config.Labels[labelHost] != strconv.Itoa(i+1) {
+		if got.Container.Image != k.image.digest || got.Container.Config.Labels[labelHost] != strconv.Itoa(i+1) {
 			t.Errorf("image %s, labels %v", got.Container.Image, got.Container.Config.Labels)
 		}
 		p := probe(t, h, "")
@@ -74,6 +76,42 @@ func TestHardened(t *testing.T) {
 		}
 		if answer, err := invoke(t, h, "3,x,2\n"); err != nil || answer != "9.5\n" {
 			t.Errorf("%q, %v", answer, err)
+		}
+	}
+}
+
+// TestVolumes: what an image declares as volumes does not stand on the disk where
+// the root cannot be written to, and goes with the container where it does.
+func TestVolumes(t *testing.T) {
+	c := containertest.Find(t)
+	binary := containertest.Program(t, "github.com/batchmill/batchmill/workers/container/containertest/testhost")
+	c.BuildFrom(t, "batchmill-volumes", "FROM scratch\nCOPY program /program\nVOLUME /data /var/cache/model/ "+modelTarget+"\nENTRYPOINT [\"/program\"]\n", map[string]string{"program": binary})
+	for _, allow := range [][]string{nil, {AllowWritableRoot}} {
+		k := keepAll(t, Options{Image: "batchmill-volumes", Model: t.TempDir(), Memory: 64 << 20, Env: Contract{}.Env(), Allow: allow})
+		k.allReady()
+		got, err := c.ContainerInspect(t.Context(), k.Hosts()[0].container(), client.ContainerInspectOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var volumes []string
+		for _, m := range got.Container.Mounts {
+			if m.Type == mount.TypeVolume {
+				volumes = append(volumes, m.Name)
+			}
+		}
+		tmpfs := got.Container.HostConfig.Tmpfs
+		if allow == nil {
+			if len(volumes) > 0 || !strings.HasSuffix(tmpfs["/data"], ",size=67108864") || tmpfs["/var/cache/model"] == "" || tmpfs[modelTarget] != "" {
+				t.Errorf("mounts %+v, in memory %v", got.Container.Mounts, tmpfs)
+			}
+		} else if len(volumes) != 2 {
+			t.Errorf("mounts %+v", got.Container.Mounts)
+		}
+		k.stopped()
+		for _, v := range volumes {
+			if _, err := c.VolumeInspect(t.Context(), v, client.VolumeInspectOptions{}); !errdefs.IsNotFound(err) {
+				t.Errorf("volume %s is left: %v", v, err)
+			}
 		}
 	}
 }
@@ -330,11 +368,8 @@ func TestModelArchive(t *testing.T) {
 	if err := os.WriteFile(name, archive(t, file("../weights", "43")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k = keepAll(t, Options{Image: image, Replicas: 2, Model: name, Env: Contract{}.Env()})
-	k.ended.Wait()
-	for _, err := range k.errs {
-		if err == nil || !strings.Contains(err.Error(), "leads out") {
-			t.Error(err)
-		}
+	_, err := Open(t.Context(), Options{Image: image, Model: name, Logs: hostlog.At(t.TempDir())})
+	if err == nil || !strings.Contains(err.Error(), "leads out") {
+		t.Error(err)
 	}
 }

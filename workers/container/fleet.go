@@ -11,8 +11,6 @@ import (
 
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
-
-	"github.com/batchmill/batchmill/workers"
 )
 
 // A Fleet is the containers of one job, and what they share. Its methods may
@@ -21,19 +19,18 @@ type Fleet struct {
 	o        Options
 	engine   *client.Client
 	info     system.Info
-	digest   string
+	image    imageFacts
 	gpus     gpus
 	me       owner
 	token    string // in the names of all that is made
 	hosts    []*Host
 	patience patience
 
-	mu      sync.Mutex
-	users   int    // hosts that are kept now
-	model   string // the directory to mount, once there; "" none
-	network string // the ID of the fleet's own network, once there
-	temp    string // the fleet's own directory, once there
-	failed  error  // why what all share could not be made
+	mu     sync.Mutex
+	users  int    // hosts that are kept now
+	model  string // the directory to mount, once there; "" none
+	temp   string // the fleet's own directory, once there
+	failed error  // why what all share could not be made
 }
 
 // Open finds the engine, the image and the limits, and checks the options
@@ -47,6 +44,13 @@ func Open(ctx context.Context, o Options) (_ *Fleet, err error) {
 	if f.gpus, err = parseGPUs(o.GPUs); err != nil {
 		return nil, err
 	}
+	if directory, err := o.modelDirectory(); err != nil {
+		return nil, err
+	} else if directory == "" && o.Model != "" {
+		if err := checkArchive(ctx, o.Model, checkedModelBytes); err != nil {
+			return nil, err
+		}
+	}
 	if f.engine, err = dial(); err != nil {
 		return nil, err
 	}
@@ -55,7 +59,7 @@ func Open(ctx context.Context, o Options) (_ *Fleet, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	if f.digest, f.info, err = ask(ctx, f.engine, o.Image); err != nil {
+	if f.image, f.info, err = ask(ctx, f.engine, o.Image); err != nil {
 		return nil, err
 	}
 	if err := f.checkEngine(); err != nil {
@@ -115,20 +119,11 @@ func (f *Fleet) checkEngine() error {
 
 // Image is the name that Options gave, and the digest that it stood for when the
 // fleet was opened: the hash of the image's content and configuration.
-func (f *Fleet) Image() (name, digest string) { return f.o.Image, f.digest }
+func (f *Fleet) Image() (name, digest string) { return f.o.Image, f.image.digest }
 
 // Hosts are the fleet's hosts, which start when they are kept. The slice is the
 // fleet's own.
 func (f *Fleet) Hosts() []*Host { return f.hosts }
-
-// Workers are the hosts as a fleet of the workers package has them.
-func (f *Fleet) Workers() []workers.Host {
-	var list []workers.Host
-	for _, h := range f.hosts {
-		list = append(list, h)
-	}
-	return list
-}
 
 // Close lets go of the engine and removes temporary files. No host may be kept any more.
 func (f *Fleet) Close() error {

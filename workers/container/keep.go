@@ -133,7 +133,7 @@ func (e end) withWords(log *hostlog.Log) error {
 // live is one container, from its creation to its removal.
 func (h *Host) live(ctx context.Context, log *hostlog.Log, life int) (e end) {
 	name := fmt.Sprintf("batchmill-%s-%d-%d", h.fleet.token, h.index+1, life)
-	log.Begin("container " + name + " of " + h.fleet.digest)
+	log.Begin("container " + name + " of " + h.fleet.image.digest)
 	defer func() {
 		e.use = h.ended(e.why)
 		e.left = h.fleet.remove(ctx, name)

@@ -8,16 +8,25 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 )
 
-// What a model's archive may unpack to.
+// What a model's archive may unpack to. Names are bounded, since deeper
+// directories than a process may open files are hard to remove.
 const (
 	maxModelBytes = 64 << 30
-	maxModelFiles = 200_000
+	maxModelFiles = 200_000 // entries, and directories that only names mention
+	maxModelName  = 1 << 10
+	maxModelDepth = 64
+)
+
+var (
+	errTooManyFiles = errors.New("there are too many entries: unpack it yourself, and give the directory")
+	errTooLarge     = errors.New("it is too large unpacked: unpack it yourself, and give the directory")
 )
 
 // unpackFile unpacks a .tar.gz into directory, which it makes.
@@ -53,12 +62,25 @@ func unpack(ctx context.Context, r io.Reader, directory string, bytes int64, fil
 		return err
 	}
 	defer root.Close()
+	u := &unpacker{ctx: ctx, root: root, bytes: bytes, files: files}
+	if err := readArchive(ctx, r, math.MaxInt64, u.entry); err != nil {
+		return err
+	}
+	if err := u.checkLinks(); err != nil {
+		return err
+	}
+	return u.openDirectories()
+}
+
+// readArchive calls entry for each entry of a .tar.gz, until that has unpacked to
+// most bytes: then it ends with errEnough.
+func readArchive(ctx context.Context, r io.Reader, most int64, entry func(*tar.Header, io.Reader) error) error {
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return fmt.Errorf("it is no gzip: %w", err)
 	}
-	u := &unpacker{ctx: ctx, root: root, bytes: bytes, files: files}
-	t := tar.NewReader(z)
+	unpacked := &checked{ctx, z, most}
+	t := tar.NewReader(unpacked)
 	for {
 		h, err := t.Next()
 		if err == io.EOF {
@@ -67,18 +89,15 @@ func unpack(ctx context.Context, r io.Reader, directory string, bytes int64, fil
 		if err != nil {
 			return fmt.Errorf("it is damaged, or no tar inside: %w", err)
 		}
-		if err := u.entry(h, t); err != nil {
-			return fmt.Errorf("entry %q: %w", h.Name, err)
+		if err := entry(h, t); err != nil {
+			return fmt.Errorf("entry %q: %w", brief(h.Name), err)
 		}
 	}
 	// The checksum at gzip's end covers what stands behind the tar's, too.
-	if n, err := io.Copy(io.Discard, io.LimitReader(z, 1<<20)); err != nil || n == 1<<20 {
+	if n, err := io.Copy(io.Discard, io.LimitReader(unpacked, 1<<20)); err != nil || n == 1<<20 {
 		return errors.Join(errors.New("it is damaged, or goes on behind its end"), err)
 	}
-	if err := u.checkLinks(); err != nil {
-		return err
-	}
-	return u.openDirectories()
+	return nil
 }
 
 // entry unpacks one entry.
@@ -86,24 +105,18 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	if err := u.ctx.Err(); err != nil {
 		return err
 	}
-	if h.Typeflag == tar.TypeXGlobalHeader {
-		return nil
-	}
 	if u.files--; u.files < 0 {
-		return errors.New("there are too many entries: unpack it yourself, and give the directory")
+		return errTooManyFiles
 	}
-	name := path.Clean(h.Name)
-	if strings.ContainsAny(h.Name, "\\\x00") || !filepath.IsLocal(h.Name) || !filepath.IsLocal(name) {
-		return errors.New("its name leads out of the model's directory")
-	}
-	if name == "." {
-		return nil
-	}
-	if h.Typeflag == tar.TypeDir {
-		return u.directory(name)
+	name, err := checkEntry(h)
+	if name == "." || err != nil {
+		return err
 	}
 	if err := u.directory(path.Dir(name)); err != nil {
 		return err
+	}
+	if h.Typeflag == tar.TypeDir {
+		return u.mkdir(name)
 	}
 	// A later entry of the same name wins, and is not written through a link.
 	if err := u.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -116,23 +129,78 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		return u.symlink(name, h.Linkname)
 	case tar.TypeLink:
 		target := path.Clean(h.Linkname)
-		if !filepath.IsLocal(target) {
-			return fmt.Errorf("it links to %q, outside of the model's directory", h.Linkname)
-		}
 		if info, err := u.root.Lstat(target); err != nil || !info.Mode().IsRegular() {
 			return fmt.Errorf("it links to %q, which is no file that stands before it", h.Linkname)
 		}
 		return u.root.Link(target, name)
 	}
-	return errors.New("it is a device or something else that a model has no use for")
+	return nil
 }
 
-// directory makes a directory.
+// checkEntry is what a header alone tells of an entry: its clean name, "." for
+// one that is passed over, or why it is refused.
+func checkEntry(h *tar.Header) (name string, err error) {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return ".", nil
+	}
+	name = path.Clean(h.Name)
+	switch {
+	case len(h.Name) > maxModelName || strings.Count(name, "/") >= maxModelDepth:
+		return "", fmt.Errorf("its name is too long: more than %d bytes, or %d directories deep", maxModelName, maxModelDepth)
+	case strings.ContainsAny(h.Name, "\\\x00") || !filepath.IsLocal(h.Name) || !filepath.IsLocal(name):
+		return "", errors.New("its name leads out of the model's directory")
+	}
+	outside := fmt.Errorf("it links to %q, outside of the model's directory", brief(h.Linkname))
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeDir:
+		return name, nil
+	case tar.TypeSymlink:
+		if path.IsAbs(h.Linkname) || strings.ContainsAny(h.Linkname, "\\\x00") || !filepath.IsLocal(path.Join(path.Dir(name), h.Linkname)) {
+			return "", outside
+		}
+		return name, nil
+	case tar.TypeLink:
+		if !filepath.IsLocal(path.Clean(h.Linkname)) {
+			return "", outside
+		}
+		return name, nil
+	}
+	return "", errors.New("it is a device or something else that a model has no use for")
+}
+
+// brief is a name as messages have it.
+func brief(name string) string {
+	if len(name) > 100 {
+		return name[:100] + "..."
+	}
+	return name
+}
+
+// directory makes a directory and those above it, each of which counts as a
+// file. It never goes through a link, which could make them deeper than their names.
 func (u *unpacker) directory(name string) error {
 	if name == "." {
 		return nil
 	}
-	return u.root.MkdirAll(name, 0o755)
+	if info, err := u.root.Lstat(name); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := u.directory(path.Dir(name)); err != nil {
+		return err
+	}
+	if u.files--; u.files < 0 {
+		return errTooManyFiles
+	}
+	return u.mkdir(name)
+}
+
+// mkdir makes one directory, if it is not there.
+func (u *unpacker) mkdir(name string) error {
+	err := u.root.Mkdir(name, 0o755)
+	if info, there := u.root.Lstat(name); there == nil && info.IsDir() {
+		return nil
+	}
+	return err
 }
 
 // file writes a regular file. Of its mode only whether it can be run is kept.
@@ -158,13 +226,10 @@ func (u *unpacker) file(name string, mode fs.FileMode, content io.Reader) (err e
 			return u.ctx.Err()
 		}
 	}
-	return errors.New("it is too large unpacked: unpack it yourself, and give the directory")
+	return errTooLarge
 }
 
 func (u *unpacker) symlink(name, target string) error {
-	if path.IsAbs(target) || strings.ContainsAny(target, "\\\x00") || !filepath.IsLocal(path.Join(path.Dir(name), target)) {
-		return fmt.Errorf("it links to %q, outside of the model's directory", target)
-	}
 	u.links = append(u.links, name)
 	return u.root.Symlink(target, name)
 }

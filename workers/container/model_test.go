@@ -90,7 +90,11 @@ func TestUnpackHostile(t *testing.T) {
 		{"device", archive(t, tar.Header{Typeflag: tar.TypeBlock, Name: "sda", Devmajor: 8}), "device"},
 		{"pipe", archive(t, tar.Header{Typeflag: tar.TypeFifo, Name: "p"}), "device"},
 		{"too large", archive(t, file("a", strings.Repeat("x", 600<<10)), file("b", strings.Repeat("x", 600<<10))), "too large"},
-		{"too many", archive(t, file("a", ""), file("b", ""), file("c", ""), file("d", ""), file("e", ""), file("f", "")), "too many"},
+		{"too many", archive(t, file("a", ""), file("b", ""), file("c", ""), file("d", ""), file("e", ""), file("f", ""), file("g", "")), "too many"},
+		{"many directories in one name", archive(t, file("1/2/3/4/5/6/7", "")), "too many"},
+		{"a long name", archive(t, file(strings.Repeat("x", 200)+strings.Repeat("/y", 20)+"/"+strings.Repeat("./", 500)+"z", "")), "too long"},
+		{"a deep name", archive(t, file(strings.Repeat("a/", 64)+"z", "")), "too long"},
+		{"deeper through a link", archive(t, tar.Header{Typeflag: tar.TypeDir, Name: "a", Mode: 0o755}, link("d", "a"), file("d/x", "")), "file exists"},
 		{"a file over a directory", archive(t, file("a/b", ""), file("a", "")), ""},
 		{"a directory over a file", archive(t, file("a", ""), file("a/b", "")), ""},
 		{"no gzip", []byte("weights"), "no gzip"},
@@ -109,7 +113,7 @@ func TestUnpackHostile(t *testing.T) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		err := unpack(t.Context(), bytes.NewReader(c.packed), dir, 1<<20, 5)
+		err := unpack(t.Context(), bytes.NewReader(c.packed), dir, 1<<20, 6)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -121,6 +125,55 @@ func TestUnpackHostile(t *testing.T) {
 	cancel()
 	if err := unpack(ctx, bytes.NewReader(whole), t.TempDir(), 1<<20, 5); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
+	}
+}
+
+// TestCheckArchive: what headers tell is found before anything is started, in
+// the beginning of an archive.
+func TestCheckArchive(t *testing.T) {
+	large := file("weights", strings.Repeat("x", 2<<20))
+	for _, c := range []struct {
+		name   string
+		packed []byte
+		want   string // "" for none
+	}{
+		{"well", archive(t, file("weights", "1"), link("w", "weights")), ""},
+		{"leads out", archive(t, file("weights", "1"), file("../x", "")), "leads out"},
+		{"leads out by a link", archive(t, link("x", "/etc/passwd")), "outside"},
+		{"no gzip", []byte("weights"), "no gzip"},
+		{"cut off", archive(t, file("weights", "1"))[:50], "damaged"},
+		{"not looked at any more", archive(t, large, file("../x", "")), ""},
+	} {
+		name := filepath.Join(t.TempDir(), "model.tar.gz")
+		if err := os.WriteFile(name, c.packed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := checkArchive(t.Context(), name, 1<<20)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// TestSweepGoesOn: a directory that cannot be removed keeps no other, and is named.
+func TestSweepGoesOn(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	var left []string
+	for range 2 {
+		f := &Fleet{me: myself()}
+		f.me.boot = "before"
+		if err := f.makeTemp(); err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, f.temp)
+	}
+	tried := 0
+	err := sweepTemp(myself(), func(dir string) error {
+		tried++
+		return &fs.PathError{Op: "openat", Path: dir + strings.Repeat("/a", 1<<20), Err: errors.New("too many open files")}
+	})
+	if tried != 2 || err == nil || len(err.Error()) > 1000 || !strings.Contains(err.Error(), left[0]+" is left: too many open files") || !strings.Contains(err.Error(), left[1]) {
+		t.Errorf("%d tried, %.1000v", tried, err)
 	}
 }
 

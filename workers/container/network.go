@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -14,14 +15,13 @@ import (
 func (f *Fleet) makeNetwork(ctx context.Context) error {
 	ctx, cancel := f.finishing(ctx)
 	defer cancel()
-	made, err := f.engine.NetworkCreate(ctx, f.networkName(), client.NetworkCreateOptions{
+	_, err := f.engine.NetworkCreate(ctx, f.networkName(), client.NetworkCreateOptions{
 		Driver: "bridge", Internal: true, Labels: f.labels(),
 		Options: map[string]string{"com.docker.network.bridge.enable_icc": "false"},
 	})
 	if err != nil {
 		return fmt.Errorf("--network %s: the container engine made none: %w", Internal, err)
 	}
-	f.network = made.ID
 	return nil
 }
 
@@ -39,7 +39,6 @@ func (f *Fleet) removeNetwork(ctx context.Context) error {
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("network %s is left: %w", f.networkName(), err)
 	}
-	f.network = ""
 	return nil
 }
 
@@ -88,7 +87,7 @@ func (f *Fleet) Sweep(ctx context.Context) error {
 		_, err := f.engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		failed = append(failed, unlessGone(err))
 	}
-	return errors.Join(append(failed, sweepTemp(f.me))...)
+	return errors.Join(append(failed, sweepTemp(f.me, os.RemoveAll))...)
 }
 
 // unlessGone drops the error of a removal that somebody else did, or is about to.

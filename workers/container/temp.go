@@ -2,6 +2,8 @@ package container
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,8 +29,8 @@ func (f *Fleet) makeTemp() error {
 }
 
 // sweepTemp removes the directories of fleets whose process has ended, if they
-// are this user's.
-func sweepTemp(me owner) error {
+// are this user's. One that cannot be removed keeps no other; the error names each.
+func sweepTemp(me owner, remove func(string) error) error {
 	entries, err := os.ReadDir(os.TempDir())
 	if err != nil {
 		return err
@@ -44,8 +46,19 @@ func sweepTemp(me owner) error {
 			continue
 		}
 		if o, err := parseOwner(string(text)); err == nil && o.gone(me) {
-			failed = append(failed, os.RemoveAll(dir))
+			if err := remove(dir); err != nil {
+				failed = append(failed, leftBehind(dir, err))
+			}
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// leftBehind names a directory that could not be removed, and no path inside,
+// which may be very long.
+func leftBehind(dir string, err error) error {
+	if inside, ok := errors.AsType[*fs.PathError](err); ok {
+		err = inside.Err
+	}
+	return fmt.Errorf("directory %s is left: %w: remove it by hand", dir, err)
 }

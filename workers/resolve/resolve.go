@@ -22,6 +22,9 @@ const (
 	defaultGrace = 30 * time.Second
 	// lookupTime bounds one look-up.
 	lookupTime = 5 * time.Second
+	// mostAddresses is how many addresses of a name are hosts. Each costs
+	// connections and memory, and whoever answers for the name says how many there are.
+	mostAddresses = 1000
 )
 
 // A Resolver looks names up; *[net.Resolver] is one.
@@ -103,7 +106,9 @@ func (s *Source) Close() {
 
 // Watch looks the name up until ctx ends. A look-up that fails changes nothing:
 // the hosts that are known stay, and trouble is told when that begins and when
-// the reason changes. An answer without any address is believed once there was no other for
+// the reason changes; that it is over, found tells, with the same hosts if they
+// are. Of the addresses of a name 1,000 at most are hosts, the rest is
+// trouble. An answer without any address is believed once there was no other for
 // the grace: until then it is more likely that a service is being replaced than
 // that it is gone.
 func (s *Source) Watch(ctx context.Context, found func([]workers.Host), trouble func(error)) error {
@@ -138,8 +143,8 @@ func (w *watch) look(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil:
 	case err == nil && len(found) > 0:
-		w.empty, w.said = time.Time{}, ""
-		w.update(found)
+		w.empty = time.Time{}
+		w.some(found)
 	case err == nil, ok && missing.IsNotFound:
 		w.tell(fmt.Errorf("%s: the name has no address: look at it, or at the service behind it", w.Name()))
 		w.none(time.Now())
@@ -166,14 +171,52 @@ func (w *watch) none(now time.Time) {
 	}
 }
 
-// update makes the hosts those at addresses. Those that stay are the same.
-func (w *watch) update(addresses []netip.Addr) {
+// some notes an answer with addresses. Of too many those are taken that are known
+// already, then the first ones in order, so that hosts do not change with each answer.
+func (w *watch) some(addresses []netip.Addr) {
+	now := w.distinct(addresses)
+	if len(now) <= mostAddresses {
+		over := w.said != "" && slices.Equal(now, w.known)
+		w.said = ""
+		w.update(now)
+		if over { // found says so
+			w.found(w.current())
+		}
+		return
+	}
+	excess := fmt.Errorf("%s: the name has %d addresses, and %d are used: divide them among several names", w.Name(), len(now), mostAddresses)
+	slices.SortStableFunc(now, func(a, b netip.Addr) int { return w.rank(a) - w.rank(b) })
+	now = now[:mostAddresses]
+	slices.SortFunc(now, netip.Addr.Compare)
+	if !slices.Equal(now, w.known) {
+		w.said = "" // found ends it
+	}
+	w.update(now)
+	w.tell(excess)
+}
+
+// rank is lower for an address that is known.
+func (w *watch) rank(a netip.Addr) int {
+	if _, known := slices.BinarySearchFunc(w.known, a, netip.Addr.Compare); known {
+		return 0
+	}
+	return 1
+}
+
+// distinct are the addresses, sorted, each once.
+func (w *watch) distinct(addresses []netip.Addr) []netip.Addr {
 	now := make([]netip.Addr, len(addresses))
 	for i, a := range addresses {
 		now[i] = a.Unmap()
 	}
 	slices.SortFunc(now, netip.Addr.Compare)
-	if now = slices.Compact(now); slices.Equal(now, w.known) {
+	return slices.Compact(now)
+}
+
+// update makes the hosts those at addresses, which are distinct. Those that stay
+// are the same.
+func (w *watch) update(now []netip.Addr) {
+	if slices.Equal(now, w.known) {
 		return
 	}
 	hosts, left, err := w.swap(now)
@@ -186,6 +229,16 @@ func (w *watch) update(addresses []netip.Addr) {
 	for _, h := range left {
 		h.Close()
 	}
+}
+
+// current are the hosts that are known, in the order of their addresses.
+func (w *watch) current() (hosts []workers.Host) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.known {
+		hosts = append(hosts, w.hosts[a])
+	}
+	return hosts
 }
 
 func (s *Source) swap(now []netip.Addr) (hosts []workers.Host, left []*workers.HTTPHost, err error) {

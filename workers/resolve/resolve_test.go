@@ -101,14 +101,14 @@ func TestWatch(t *testing.T) {
 		{"one comes, one goes", []string{"10.0.0.7", "10.0.0.7 10.0.0.8", "10.0.0.8"},
 			[]string{"found http://10.0.0.7:8080", "found http://10.0.0.7:8080 http://10.0.0.8:8080", "found http://10.0.0.8:8080"}},
 		{"late", []string{"nx", "nx", "", "10.0.0.7"}, []string{none, "found http://10.0.0.7:8080"}},
-		{"failures change nothing", append(append([]string{"10.0.0.7"}, repeat("fail", 50)...), "10.0.0.7"), []string{"found http://10.0.0.7:8080", failed}},
+		{"failures change nothing", append(append([]string{"10.0.0.7"}, repeat("fail", 50)...), "10.0.0.7"), []string{"found http://10.0.0.7:8080", failed, "found http://10.0.0.7:8080"}},
 		{"a slow server", []string{"10.0.0.7", "slow", "10.0.0.7"},
-			[]string{"found http://10.0.0.7:8080", "trouble dns+http://models.default.svc:8080: the name cannot be looked up: context deadline exceeded"}},
-		{"empty for a moment", []string{"10.0.0.7", "nx", "", "nx", "10.0.0.7"}, []string{"found http://10.0.0.7:8080", none}},
+			[]string{"found http://10.0.0.7:8080", "trouble dns+http://models.default.svc:8080: the name cannot be looked up: context deadline exceeded", "found http://10.0.0.7:8080"}},
+		{"empty for a moment", []string{"10.0.0.7", "nx", "", "nx", "10.0.0.7"}, []string{"found http://10.0.0.7:8080", none, "found http://10.0.0.7:8080"}},
 		{"gone", []string{"10.0.0.7", "nx"}, []string{"found http://10.0.0.7:8080", none, "found"}},
 		{"gone and back", append(append([]string{"10.0.0.7"}, repeat("", 20)...), "10.0.0.7"), []string{"found http://10.0.0.7:8080", none, "found", "found http://10.0.0.7:8080"}},
 		{"a failure is no empty answer", append(append([]string{"10.0.0.7"}, "nx", "nx", "nx", "fail", "nx", "nx", "nx"), "10.0.0.7"),
-			[]string{"found http://10.0.0.7:8080", none, failed, none}},
+			[]string{"found http://10.0.0.7:8080", none, failed, none, "found http://10.0.0.7:8080"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &script{answers: c.answers}
@@ -130,6 +130,25 @@ func TestHostsThatStayAreTheSame(t *testing.T) {
 		_, hosts := watched(t, source(t, &script{answers: []string{"10.0.0.7", "10.0.0.6 10.0.0.7", "10.0.0.6"}}, "dns+http://models.default.svc"), time.Minute)
 		if len(hosts) != 3 || hosts[0][0] != hosts[1][1] || hosts[1][0] != hosts[2][0] || hosts[0][0].Name() != "http://10.0.0.7:80" {
 			t.Errorf("%v", hosts)
+		}
+	})
+}
+
+// TestTooManyAddresses: of a name with very many addresses a bounded number are
+// hosts. They stay the same while the name has them, and the rest is told.
+func TestTooManyAddresses(t *testing.T) {
+	many := func(from int) string {
+		var b strings.Builder
+		for i := range 1500 {
+			fmt.Fprintf(&b, "10.%d.%d.1 ", (from+i)/250, (from+i)%250)
+		}
+		return b.String()
+	}
+	synctest.Test(t, func(t *testing.T) {
+		told, hosts := watched(t, source(t, &script{answers: []string{many(500), many(500), many(0), "10.0.0.7"}}, "dns+http://models.default.svc"), time.Minute)
+		const trouble = "trouble dns+http://models.default.svc: the name has 1500 addresses, and 1000 are used: divide them among several names"
+		if len(hosts) != 2 || len(hosts[0]) != 1000 || len(told) != 3 || told[1] != trouble || told[2] != "found http://10.0.0.7:80" {
+			t.Errorf("%d sets of hosts, %d told: %.300q", len(hosts), len(told), told)
 		}
 	})
 }
