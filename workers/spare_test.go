@@ -14,6 +14,9 @@ func TestSpareKeepsToTheRetryBudget(t *testing.T) {
 		busy := acquire(t, p, 0, p.members[1])
 		spares := func() (n int) {
 			for l := p.Spare(busy.Member()); l != nil; l = p.Spare(busy.Member()) {
+				if n > 10*retryHoards {
+					t.Fatal("nothing bounds them")
+				}
 				if l.Member() == busy.Member() {
 					t.Fatal("the same host again")
 				}
