@@ -10,7 +10,10 @@ import (
 // without faults writes.
 func TestFleetFaults(t *testing.T) {
 	for _, list := range [][]fleetCase{goneCases(), stalledCases(), wrongCases(), movingCases(), badCases()} {
-		for _, c := range list {
+		for i, c := range list {
+			if raceDetected() && i%3 != 0 {
+				continue // they take eight times as long with it, and go the same ways
+			}
 			t.Run(c.name, func(t *testing.T) { c.test(t) })
 		}
 	}

@@ -195,12 +195,15 @@ func (p *Pool) Spare(busy *Member) *Lease {
 	return p.lease(m, now)
 }
 
-// Expecting tells whether a host may still become ready that never was, within the time
-// that is given for it.
+// Expecting tells whether a host may still answer that never had the chance: it is not
+// ready yet, within the time that is given for it, or was not asked yet.
 func (p *Pool) Expecting() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Since(p.began) < p.limits.ReadyTimeout && slices.ContainsFunc(p.members, func(m *Member) bool { return !m.ready && m.dropped == "" })
+	early := time.Since(p.began) < p.limits.ReadyTimeout
+	return slices.ContainsFunc(p.members, func(m *Member) bool {
+		return m.dropped == "" && (!m.ready && early || m.ready && m.requests == 0)
+	})
 }
 
 // PayloadLimit is the smallest size in bytes that the 413s of a host in use have

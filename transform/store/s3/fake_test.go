@@ -85,7 +85,7 @@ func newFake(t *testing.T, o Options) (*fake, *Store) {
 	t.Cleanup(func() {
 		server.Close()
 		err := errors.New("not looked")
-		for try := 0; err != nil && try < 5; try++ { // a connection that nobody needed may be made late
+		for try := 0; err != nil && try < 20; try++ { // a connection that nobody needed may be made late
 			s.client.Options().HTTPClient.(*http.Client).CloseIdleConnections()
 			err = goleak.Find(current)
 		}
