@@ -102,6 +102,25 @@ func TestPayloadLimitIsLearned(t *testing.T) {
 	}
 }
 
+// A probe says nothing about the size of the request that was refused.
+func TestProbeTeachesNoLimit(t *testing.T) {
+	p := fleet(t, 1, Limits{})
+	l := acquire(t, p, 0, nil)
+	for _, send := range []func(context.Context, *Request) (Response, error){l.Invoke, l.Probe} {
+		size := 1000
+		if l.asked > 0 {
+			size = 10
+		}
+		if _, err := send(t.Context(), &Request{Body: make([]byte, size)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	finish(l, TooLarge)
+	if limit := p.Members()[0].PayloadLimit(); limit != 500 {
+		t.Errorf("the limit is %d, want half of what was refused", limit)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	for _, c := range []struct {
 		l           Limits

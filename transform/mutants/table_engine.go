@@ -95,8 +95,8 @@ func askMutants() []mutant {
 		name: "kept-response-freed", promise: "3: nobody writes into a response that a batch keeps", file: file, tests: engine("^TestEmptyResponses"),
 		edits: []edit{{"x.place.held += int64(len(text))\n", "x.place.held += int64(len(text))\n\tif len(text) == 0 {\n\t\tresponses.put(x.Into)\n\t}\n"}},
 	}, {
-		name: "canary-teaches-a-limit", promise: "hosts: what a canary was sent with is no size that was refused", file: "transform/canary.go", tests: engine("^TestCanary"),
-		edits: []edit{{"lease.Probe(ctx, &q)", "lease.Invoke(ctx, &q)"}},
+		name: "canary-teaches-a-limit", promise: "hosts: what a canary was sent with is no size that was refused", file: "workers/lease.go", tests: all(workersPkg),
+		edits: []edit{{"l.asked++\n	return l.member.host.Invoke(ctx, r)", "l.asked++\n	l.size = len(r.Body)\n	return l.member.host.Invoke(ctx, r)"}},
 	}, {
 		name: "unframed-response-taken", promise: "8: a close-delimited body must show that it is whole", file: file, tests: engine("^TestUnframed"),
 		edits: []edit{{"if resp.Unframed && !dec.Whole(resp.Body) {", "if resp.Unframed && resp.Body == nil && !dec.Whole(resp.Body) {"}},
