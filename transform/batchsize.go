@@ -33,6 +33,7 @@ type sizer struct {
 	mu      sync.Mutex
 	size    int
 	stage   sizerStage
+	given   bool          // the size was said, by the user or a host
 	began   time.Time     // of the first batch
 	at      *level        // the level that is measured
 	best    *level        // the cheapest one so far; nil before the first
@@ -94,7 +95,7 @@ func newSizer(target time.Duration, given int, hosts sized) *sizer {
 	s := &sizer{target: target, hosts: hosts, changed: make(chan struct{})}
 	s.enter(firstSize)
 	if given > 0 {
-		s.size, s.stage, s.at = given, found, nil
+		s.size, s.stage, s.at, s.given = given, found, nil, true
 	}
 	return s
 }
@@ -257,7 +258,7 @@ func (s *sizer) settled(p *place) {
 func (s *sizer) fix(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stage != found {
+	if s.given = true; s.stage != found {
 		s.settleOn(size)
 	}
 }
@@ -271,7 +272,11 @@ func (s *sizer) pressed(size int) {
 	}
 }
 
+// shrink halves the size, unless it is not ours to choose.
 func (s *sizer) shrink() {
+	if s.given {
+		return
+	}
 	s.size = max(1, s.size/2)
 	s.timeouts, s.goods = 0, 0
 }

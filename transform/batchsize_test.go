@@ -151,6 +151,7 @@ func TestBatchSizeShrinks(t *testing.T) {
 	pool := workers.NewPool(workers.Fleet{}, workers.Limits{})
 	sz := newSizer(time.Second, 0, pool)
 	sz.fix(100)
+	sz.given = false // as one that was found
 	for range 10 {
 		sz.answered(nil, nil, 10, time.Second)
 	}
@@ -181,5 +182,18 @@ func TestBatchSizeShrinks(t *testing.T) {
 	}
 	if size, _ := sz.now(); size != 1 {
 		t.Errorf("the least size is %d", size)
+	}
+}
+
+// TestGivenSizeStays: what the user or a host said does not shrink, and the manifest
+// does not say that it did.
+func TestGivenSizeStays(t *testing.T) {
+	s := newSizer(time.Second, 100, nil)
+	for range 10 {
+		s.failed(nil, nil, workers.Broken, true)
+		s.pressed(100)
+	}
+	if size, _ := s.now(); size != 100 {
+		t.Errorf("a size of 100 that was given became %d", size)
 	}
 }

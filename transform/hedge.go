@@ -81,8 +81,9 @@ func (r *run) ask(ctx context.Context, lease *workers.Lease, x *exchange) (worke
 		s.drop()
 		return resp, lease, err
 	}
-	if ctx.Err() == nil && s.good() { // what another host refuses tells nothing of this one
-		lease.Release(overtaken(resp, err), workers.Verdict{})
+	// What another host refuses tells nothing of this one, nor does our want of memory.
+	if ctx.Err() == nil && s.good() && !errors.Is(err, errNoRoom) {
+		release(lease, overtaken(resp, err))
 	}
 	lease.Cancel()
 	s.lease.Records = lease.Records
