@@ -19,8 +19,8 @@ const (
 
 // A Cut is what a Cutter found at the beginning of data.
 type Cut struct {
-	// N is the number of bytes it takes, line end included. 0 asks for more
-	// bytes, or says under Full that no line ends within them.
+	// N is the number of bytes that the record takes, line end included. 0 asks
+	// for more bytes, or says under Full that no line ends within them.
 	N int
 	// Blank: these bytes are no record (a blank line).
 	Blank bool
@@ -29,15 +29,15 @@ type Cut struct {
 	Message string
 }
 
-// A Cutter finds where the record that begins data ends. It keeps no data.
-// Under More it may ask for more bytes and is then called again with the same
-// bytes and more behind them; under Full and EOF it has to decide. data is never empty.
+// A Cutter finds where the record that begins data ends. A Cutter keeps no data. Under
+// More a Cutter may ask for more bytes and is called again with the same bytes and more
+// behind them; under Full and EOF it has to decide. data is never empty.
 type Cutter interface {
 	Cut(data []byte, edge Edge) Cut
 }
 
-// A LineCutter is a Cutter of records that are mostly lines. It saves the
-// Framer a call for each.
+// A LineCutter is a Cutter of records that are mostly lines. Plain saves the
+// Framer a call of Cut for each line.
 type LineCutter interface {
 	Cutter
 	// Plain is how many bytes at the beginning of data hold nothing special:
@@ -53,10 +53,7 @@ const readSize = 256 << 10
 // maxSpan bounds records and batches, because a [Span] counts in 32 bits.
 const maxSpan = 1<<31 - 1
 
-// DefaultMaxRecord is the longest record in bytes where nothing else is said.
-const DefaultMaxRecord = 16 << 20
-
-// keptOfTooLarge is how much of a record over the maximum is kept for its reject.
+// keptOfTooLarge is how many bytes of a record over the maximum are kept for its reject.
 const keptOfTooLarge = 64 << 10
 
 // A Framer fills batches from a stream of text records. Every byte of the
@@ -75,6 +72,7 @@ type Framer struct {
 	begun bool
 	lines LineCutter // cut, if it is one
 	plain int        // lines that end before buf[plain] are plain; -1 when not known
+	blank int64      // blank lines that no batch has told yet
 }
 
 // buffers are read buffers of readSize bytes. A job of many small objects would
@@ -92,8 +90,8 @@ func NewFramer(src io.Reader, cut Cutter, maxRecord int) *Framer {
 	return f
 }
 
-// A ReadError is a source that failed before its end. It is never taken for
-// io.EOF, not even when the source wrapped that.
+// A ReadError is a source that failed before its end. A ReadError is never
+// taken for io.EOF, not even when the source wrapped io.EOF.
 type ReadError struct {
 	Offset int64 // how many bytes of the object could be read
 	Err    error
@@ -112,9 +110,16 @@ func (e *ReadError) Unwrap() error {
 // ErrCROnly says that an object's lines end in CR alone.
 var ErrCROnly = errors.New("its lines end in CR alone, which would make it one record; convert them, for example with: tr '\\r' '\\n'")
 
-// Next fills b as [Reader.Next] promises, but for Rows, which it leaves alone.
+// Next fills b as [Reader.Next] promises, but for Rows, which Next leaves alone.
 func (f *Framer) Next(b *Batch, caps Caps) error {
 	b.Reset()
+	err := f.batch(b, caps)
+	b.Blank, f.blank = f.blank, 0
+	return err
+}
+
+// batch is Next, but for the blank lines.
+func (f *Framer) batch(b *Batch, caps Caps) error {
 	b.First = f.next
 	caps.Bytes = min(caps.Bytes, maxSpan)
 	start := f.pos // buf[start:pos] is cut and not yet in b.Data
@@ -138,6 +143,7 @@ func (f *Framer) Next(b *Batch, caps Caps) error {
 			break
 		}
 		if c.Blank && b.Len() == 0 { // leading blank lines stay out of the arena
+			f.blank++
 			f.take(c.N)
 			start = f.pos
 			continue
@@ -158,7 +164,8 @@ func (f *Framer) Next(b *Batch, caps Caps) error {
 }
 
 // plainLines takes the records that are whole lines and nothing else, as many
-// as stand in the buffer and fit. What it leaves, look judges.
+// as stand in the buffer and fit. Records that plainLines leaves go through
+// look.
 func (f *Framer) plainLines(b *Batch, start int, caps Caps) {
 	if f.lines == nil || !f.begun {
 		return
@@ -189,12 +196,12 @@ func (f *Framer) plainLines(b *Batch, start int, caps Caps) {
 }
 
 // release gives the read buffer back once no more records come. Nothing
-// aliases it: batches hold copies.
+// aliases the buffer: batches hold copies.
 func (f *Framer) release() {
 	if len(f.buf) == readSize {
 		buffers.Put((*[readSize]byte)(f.buf))
 	}
-	f.buf, f.pos, f.end = nil, 0, 0
+	f.buf, f.pos, f.end, f.plain = nil, 0, 0, -1
 }
 
 // size is how many bytes the batch has so far.
@@ -213,6 +220,7 @@ func (f *Framer) add(b *Batch, start int, c Cut) {
 	}
 	f.take(c.N)
 	if c.Blank {
+		f.blank++
 		return
 	}
 	if last := b.Len() - 1; last >= 0 && int(b.Recs[last].End) != at {
@@ -227,8 +235,8 @@ func (f *Framer) add(b *Batch, start int, c Cut) {
 // trim drops blank lines behind the last record.
 func (f *Framer) trim(b *Batch) { b.Data = b.Data[:b.Recs[b.Len()-1].End] }
 
-// look finds the next record, reading as much as it needs. It is false at the
-// end of what can be read. A Cut of no bytes is a record over the maximum.
+// look finds the next record, reading as much as the record needs; false means
+// the end of what can be read. A Cut of no bytes is a record over the maximum.
 func (f *Framer) look(b *Batch, start *int) (Cut, bool) {
 	for {
 		if data := f.buf[f.pos:f.end]; len(data) > 0 {
@@ -260,7 +268,7 @@ func (f *Framer) look(b *Batch, start *int) (Cut, bool) {
 
 // fill reads until there is as much again as the record has so far, so that
 // looking at a long record again and again stays linear; the first fill takes
-// what the buffer holds. What is cut already moves into b first.
+// what the buffer holds. Records that are cut already move into b first.
 func (f *Framer) fill(b *Batch, start *int) {
 	b.Data = append(b.Data, f.buf[*start:f.pos]...)
 	have := copy(f.buf, f.buf[f.pos:f.end])
@@ -287,7 +295,7 @@ func (f *Framer) grow(size, have int) {
 }
 
 // read reads once, behind buf[:end]. A failure that is not the end becomes a
-// *ReadError; bytes that come with it count.
+// *ReadError; bytes that come with a failure count.
 func (f *Framer) read() {
 	for range 100 {
 		n, err := f.src.Read(f.buf[f.end:])
@@ -309,8 +317,8 @@ func (f *Framer) fail(err error) {
 	}
 }
 
-// begin looks at the first bytes of the object: it skips a byte order mark,
-// and refuses an object of CR-only lines.
+// begin skips a byte order mark at the beginning of the object, and refuses an
+// object of CR-only lines.
 func (f *Framer) begin() {
 	f.begun = true
 	if bytes.HasPrefix(f.buf[:f.end], []byte("\xef\xbb\xbf")) {
@@ -370,10 +378,10 @@ func (f *Framer) skipLine(start *int) error {
 }
 
 // Line takes one line off the stream as it stands, line end included, before the first
-// batch: a header. cut decides where it ends. The line counts as no record.
+// batch: a header. cut decides where the line ends. The line counts as no record.
 func (f *Framer) Line() ([]byte, error) {
 	var b Batch
-	if err := f.Next(&b, Caps{Records: 1, Bytes: 1}); err != nil {
+	if err := f.batch(&b, Caps{Records: 1, Bytes: 1}); err != nil {
 		return nil, err
 	}
 	f.next = 1

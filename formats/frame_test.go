@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -98,6 +99,23 @@ func TestFramer(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestFlaw adds flaws in any order, and asks for each record's.
+func TestFlaw(t *testing.T) {
+	var b Batch
+	for _, i := range []int{5, 0, 3, 5, 9, 4} {
+		b.AddFlaw(i, ReasonType, "%d", i)
+	}
+	for i := range 11 {
+		flaw := b.Flaw(i)
+		if has := slices.Contains([]int{0, 3, 4, 5, 9}, i); (flaw != nil) != has || has && *flaw != (Flaw{i, ReasonType, strconv.Itoa(i)}) {
+			t.Errorf("record %d: %v", i, flaw)
+		}
+	}
+	if b.Reset(); b.Flaw(0) != nil {
+		t.Error("a flaw outlives Reset")
 	}
 }
 

@@ -9,175 +9,177 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/batchmill/batchmill/internal/caught"
 	"github.com/batchmill/batchmill/workers"
 )
 
-// A second host is asked about a request that a first one is slow with, where
-// the job waits for it: it is the head of a full window, or the job has nothing else
-// to ask, at its end or while the size of batches is measured. Which answers first is taken, and the other one is given up. The
-// records are the same, and so is the idempotency key.
+// A request that is slow is hedged where the job waits for it: a twin goes to a
+// second host if the request is the head's of a full window, or if the job has nothing else
+// to ask, at its end or while the size of batches is measured. The answer that comes
+// first is taken, and the other request is given up. The records are the same,
+// and so is the idempotency key.
 
 const (
 	// hedgeEvery is how often the requests in flight are looked at.
 	hedgeEvery = 100 * time.Millisecond
-	// slowFactor is how many times the fleet's 95th percentile a request has to
-	// take before it counts as slow.
+	// slowFactor is how many times the fleet's 95th percentile of latency a request has to
+	// take before that request counts as slow.
 	slowFactor = 2
 )
 
-// races are the requests in flight.
-type races struct {
+// flights are the requests in flight.
+type flights struct {
 	mu   sync.Mutex
-	all  map[*race]bool
-	some chan struct{} // holds a token when there may be one
+	all  map[*inflight]bool
+	wake chan struct{} // holds a token when there may be a request
 }
 
-func newRaces() *races { return &races{all: map[*race]bool{}, some: make(chan struct{}, 1)} }
+func newFlights() *flights { return &flights{all: map[*inflight]bool{}, wake: make(chan struct{}, 1)} }
 
-// race is one request that a second host may be asked about too.
-type race struct {
+// inflight is one request that may get a twin.
+type inflight struct {
 	x       *exchange
 	host    *workers.Member
 	since   time.Time
-	records int                // that it asks about
-	cancel  context.CancelFunc // gives the first request up
-	second  *second            // nil while one host alone is asked
+	records int                // number of records that the request asks about
+	cancel  context.CancelFunc // gives the request up
+	twin    *twin              // nil while one host alone is asked
 }
 
-// second is the request to the other host, with its own memory.
-type second struct {
+// twin is the same request to a second host, with memory of its own.
+type twin struct {
 	x      *exchange
 	lease  *workers.Lease
-	used   int64
-	into   []byte
 	resp   workers.Response
 	err    error
 	asking context.Context
 	cancel context.CancelFunc
 	done   chan struct{} // closed when resp and err are there
+	// classify is the asker's: a page with status 200 wins no race.
+	classify func(workers.Response, error) workers.Outcome
 }
 
-// ask sends a request, and lets a second host be asked. It returns the response
-// that came first, with the lease of the host that gave it: the other one is over.
-func (r *run) ask(ctx context.Context, lease *workers.Lease, x *exchange) (workers.Response, *workers.Lease, error) {
+// send sends a request, lets a second host be asked, and returns the response
+// that came first, with the lease of the host that gave the response: the other request is over.
+func (a *asker) send(ctx context.Context, lease *workers.Lease, x *exchange) (workers.Response, *workers.Lease, error) {
 	first, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := &race{x: x, host: lease.Member(), since: time.Now(), records: lease.Records, cancel: cancel}
-	r.races.enter(c)
+	f := &inflight{x: x, host: lease.Member(), since: time.Now(), records: lease.Records, cancel: cancel}
+	a.flights.add(f)
 	resp, err := lease.Invoke(first, &x.Request)
-	s := r.races.leave(c)
-	if s == nil {
+	t := a.flights.remove(f)
+	if t == nil {
 		return resp, lease, err
 	}
 	x.place.requests++
-	if err == nil && resp.Status/100 == 2 {
-		s.cancel()
-		<-s.done
-		s.drop()
+	if a.classify(resp, err).Cause == workers.Good {
+		t.cancel()
+		<-t.done
+		t.drop()
 		return resp, lease, err
 	}
-	<-s.done // with its answer, or with the job's end
-	if gaveUp := errors.Is(err, context.Canceled); !s.good() && !(gaveUp && s.judges()) {
-		s.drop()
+	<-t.done // with its answer, or with the job's end
+	if gaveUp := errors.Is(err, context.Canceled); !t.good() && !(gaveUp && t.refused()) {
+		t.drop()
 		return resp, lease, err
 	}
-	// What another host refuses tells nothing of this one, nor does our want of memory.
-	if ctx.Err() == nil && s.good() && !errors.Is(err, errNoRoom) {
-		release(lease, overtaken(resp, err))
+	// A refusal of the second host tells nothing of the first, nor does a want of memory here.
+	if ctx.Err() == nil && t.good() && !errors.Is(err, errNoRoom) {
+		release(lease, a.overtaken(resp, err))
 	}
 	lease.Cancel()
-	s.lease.Records = lease.Records
-	x.adopt(s)
-	return s.resp, s.lease, nil
+	t.lease.Records = lease.Records
+	x.adopt(t)
+	return t.resp, t.lease, nil
 }
 
-// overtaken is what a host has done whose request another one answered.
-func overtaken(resp workers.Response, err error) workers.Outcome {
+// overtaken is what a host has done whose request another host answered.
+func (a *asker) overtaken(resp workers.Response, err error) workers.Outcome {
 	if err != nil && errors.Is(err, context.Canceled) {
 		return workers.Outcome{Cause: workers.Broken, Message: "another host answered sooner"}
 	}
-	return workers.Classify(resp, err)
+	return a.classify(resp, err)
 }
 
-func (s *races) enter(c *race) {
+func (s *flights) add(f *inflight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all[c] = true
+	s.all[f] = true
 	if len(s.all) == 1 {
 		select {
-		case s.some <- struct{}{}:
+		case s.wake <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// none tells whether no request is in flight.
-func (s *races) none() bool {
+// count is how many requests are in flight, twins aside.
+func (s *flights) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.all) == 0
+	return len(s.all)
 }
 
-// leave ends a race for its first host: from now on no second one is asked.
-func (s *races) leave(c *race) *second {
+// remove ends a request to its first host: from now on the request gets no twin.
+func (s *flights) remove(f *inflight) *twin {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.all, c)
-	return c.second
+	delete(s.all, f)
+	return f.twin
 }
 
-// olderThan tells whether some request has been in flight for longer than that.
-func (s *races) olderThan(d time.Duration) bool {
+// olderThan tells whether some request has been in flight for longer than d.
+func (s *flights) olderThan(d time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.all {
-		if time.Since(c.since) > d {
+	for f := range s.all {
+		if time.Since(f.since) > d {
 			return true
 		}
 	}
 	return false
 }
 
-// slow lists the races that have no second host and take longer than late, the oldest
-// first; one that asks about more than the usual number of records has so much more
-// time. Only those of place seq, unless that is negative.
-func (s *races) slow(late time.Duration, usual float64, seq int64) []*race {
+// slow lists the requests that have no twin and take longer than late, the oldest
+// first; a request about k times the usual number of records has k times the
+// time. With seq from 0 on, only requests of place seq are listed.
+func (s *flights) slow(late time.Duration, usual float64, seq int64) []*inflight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []*race
-	for c := range s.all {
-		more := max(1, float64(c.records)/usual)
-		if c.second == nil && time.Since(c.since).Seconds() > late.Seconds()*more && (seq < 0 || c.x.place.seq == seq) {
-			list = append(list, c)
+	var list []*inflight
+	for f := range s.all {
+		more := max(1, float64(f.records)/usual)
+		if f.twin == nil && time.Since(f.since).Seconds() > late.Seconds()*more && (seq < 0 || f.x.place.seq == seq) {
+			list = append(list, f)
 		}
 	}
-	slices.SortFunc(list, func(a, b *race) int { return a.since.Compare(b.since) })
+	slices.SortFunc(list, func(a, b *inflight) int { return a.since.Compare(b.since) })
 	return list
 }
 
-// join makes s the second of c, unless c is over.
-func (s *races) join(c *race, with *second) bool {
+// join makes t the twin of f, unless f is over.
+func (s *flights) join(f *inflight, t *twin) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.all[c] {
+	if !s.all[f] {
 		return false
 	}
-	c.second = with
+	f.twin = t
 	return true
 }
 
 // hedge looks for slow requests that the job waits for, as long as there are
 // requests at all.
-func (r *run) hedge(ctx context.Context, g *errgroup.Group) error {
+func (a *asker) hedge(ctx context.Context, g *errgroup.Group) error {
 	tick := time.NewTimer(hedgeEvery)
 	defer tick.Stop()
 	for {
 		next := tick.C
-		if r.races.none() {
+		if a.flights.count() == 0 {
 			next = nil
 		}
 		select {
-		case <-r.races.some:
+		case <-a.flights.wake:
 			tick.Reset(hedgeEvery)
 			continue
 		case <-next:
@@ -185,109 +187,100 @@ func (r *run) hedge(ctx context.Context, g *errgroup.Group) error {
 		case <-ctx.Done():
 			return nil
 		}
-		for _, c := range r.waitedFor() {
-			s := r.newSecond(ctx, c)
-			if s == nil {
+		for _, f := range a.waitedFor() {
+			t := a.newTwin(ctx, f)
+			if t == nil {
 				break
 			}
-			g.Go(func() error { s.run(c); return nil })
+			caught.Go(g, func() error { t.run(f); return nil })
 		}
 	}
 }
 
 // waitedFor lists the slow requests that hold the job up.
-func (r *run) waitedFor() []*race {
-	seq, full := r.window.stuckAt()
-	last := (!r.cutting.Load() || r.sizer.waiting()) && r.pool.Idle()
-	if r.asking.Err() != nil || !full && !last {
+func (a *asker) waitedFor() []*inflight {
+	seq, full := a.window.stuckAt()
+	last := (!a.evidence.reading.Load() || a.sizer.Waiting()) && a.pool.Idle()
+	if a.asking.Err() != nil || !full && !last {
 		return nil
 	}
 	if last {
 		seq = -1
 	}
-	if !r.races.olderThan(hedgeEvery) {
+	if !a.flights.olderThan(hedgeEvery) {
 		return nil
 	}
-	usual, records := r.pool.Usual()
+	usual, records := a.pool.Usual()
 	if usual == 0 {
 		return nil // nothing was answered yet
 	}
-	return r.races.slow(slowFactor*usual, records, seq)
+	return a.flights.slow(slowFactor*usual, records, seq)
 }
 
-// newSecond takes a place at another host for c; nil when there is none.
-func (r *run) newSecond(ctx context.Context, c *race) *second {
-	lease := r.pool.Spare(c.host)
+// newTwin takes a place at another host for f; nil when there is none.
+func (a *asker) newTwin(ctx context.Context, f *inflight) *twin {
+	lease := a.pool.Spare(f.host)
 	if lease == nil {
 		return nil
 	}
-	s := &second{x: c.x, lease: lease, into: responses.get(), done: make(chan struct{})}
-	s.asking, s.cancel = context.WithCancel(ctx)
-	if !r.races.join(c, s) {
-		s.drop()
+	t := &twin{x: &exchange{window: a.window, place: f.x.place}, lease: lease, done: make(chan struct{}), classify: a.classify}
+	t.x.Into = responses.get(0)
+	t.asking, t.cancel = context.WithCancel(ctx)
+	if !a.flights.join(f, t) {
+		t.drop()
 		return nil
 	}
-	return s
+	return t
 }
 
-// run asks the second host, and gives the first request up if that answers.
-func (s *second) run(c *race) {
-	defer close(s.done)
-	q := c.x.Request // the first one's memory stays until done is closed
-	q.Into, q.Reserve = s.into, s.reserve
-	s.resp, s.err = s.lease.Invoke(s.asking, &q)
-	if s.good() || s.judges() {
-		c.cancel()
+// run asks the second host, and gives the first request up if the second host answers.
+func (t *twin) run(f *inflight) {
+	defer close(t.done)
+	q := f.x.Request // whose payload stays until done is closed
+	q.Into, q.Reserve = t.x.Into, t.x.reserve
+	t.resp, t.err = t.lease.Invoke(t.asking, &q)
+	if t.good() || t.refused() {
+		f.cancel()
 	}
 }
 
-func (s *second) good() bool { return s.err == nil && s.resp.Status/100 == 2 }
+func (t *twin) good() bool { return t.classify(t.resp, t.err).Cause == workers.Good }
 
-// judges tells whether the second host refused the records. Waiting for the first one
-// would only put off what the blame table has to find out about them, and a
+// refused tells whether the second host refused the records. Waiting for the first
+// host would only put off what the blame table has to find out about the records, and a
 // stalled host would cost --timeout for each bad record.
-func (s *second) judges() bool {
-	if s.err != nil {
+func (t *twin) refused() bool {
+	if t.err != nil {
 		return false
 	}
-	switch workers.Classify(s.resp, nil).Cause {
+	switch workers.Classify(t.resp, nil).Cause {
 	case workers.Refused, workers.TooLarge, workers.Failed:
 		return true
 	}
 	return false
 }
 
-// reserve finds room for n more bytes of the response.
-func (s *second) reserve(ctx context.Context, n int) error {
-	err := s.x.run.window.grow(ctx, s.x.place, int64(n), true)
-	if err == nil {
-		s.used += int64(n)
-	}
-	return err
-}
-
-// drop gives back what a second request held whose response is not used.
-func (s *second) drop() {
-	s.cancel()
-	s.x.run.window.shrink(s.used)
-	if s.err != nil || s.resp.Status == 0 || s.good() {
-		s.lease.Cancel() // given up, by us or with the job; a host that broke it off will show that again
+// drop gives back what a twin held whose response is not used.
+func (t *twin) drop() {
+	t.cancel()
+	if t.err != nil || t.resp.Status == 0 || t.good() {
+		t.lease.Cancel() // given up, by send or with the job; a host that broke the request off will do so again
 	} else {
-		release(s.lease, workers.Classify(s.resp, nil))
+		release(t.lease, t.classify(t.resp, nil))
 	}
-	responses.put(s.into) // its words may stand there
+	t.x.drop() // the host's words may stand there
 }
 
 // release ends the lease of a request whose end decides nothing about its records,
-// only about its host: how long that rests, or whether it is the wrong one.
+// only about its host: how long the host rests, or whether the host is a wrong one.
 func release(lease *workers.Lease, o workers.Outcome) {
 	lease.Release(o, workers.Blame(o, workers.State{Records: 2, HostGood: lease.Member().Good(), JobGood: true}))
 }
 
-// adopt gives the first request's memory back, and takes over the second's.
-func (x *exchange) adopt(s *second) {
-	s.cancel()
-	x.run.window.shrink(x.room)
+// adopt gives the response's memory back, and takes over the twin's.
+func (x *exchange) adopt(t *twin) {
+	t.cancel()
+	x.window.shrink(x.taken)
 	responses.put(x.Into)
-	x.Into, x.room, x.used = s.into, s.used, s.used
+	x.Into, x.taken, x.used = t.x.Into, t.x.taken, t.x.used
 }

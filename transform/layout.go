@@ -7,14 +7,14 @@ import (
 )
 
 // layout is what all output records have in common because of the job's
-// answers. It is settled once, by the first of them in input order.
+// answers. The layout is fixed once, by the first answers in input order.
 type layout struct {
-	known chan struct{} // closed once it is settled; formats.Layout is not written to any more
+	known chan struct{} // closed once the layout is fixed; formats.Layout is not written to any more
 	formats.Layout
 }
 
-// newLayout makes a layout that is still to be settled, or one that never
-// needs to be, because the output's format takes answers as they are.
+// newLayout makes a layout that is still to be fixed, or where open is false, a fixed
+// layout, for an output whose format takes answers as they are.
 func newLayout(open bool) *layout {
 	l := &layout{known: make(chan struct{})}
 	if !open {
@@ -23,12 +23,12 @@ func newLayout(open bool) *layout {
 	return l
 }
 
-func (l *layout) settle(to formats.Layout) {
+func (l *layout) fix(to formats.Layout) {
 	l.Layout = to
 	close(l.known)
 }
 
-func (l *layout) settled() bool {
+func (l *layout) fixed() bool {
 	select {
 	case <-l.known:
 		return true
@@ -37,9 +37,9 @@ func (l *layout) settled() bool {
 	}
 }
 
-// wait returns once the layout is known; when it is, ctx does not matter.
+// wait returns once the layout is known; with a known layout, ctx does not matter.
 func (l *layout) wait(ctx context.Context) (*formats.Layout, error) {
-	if l.settled() {
+	if l.fixed() {
 		return &l.Layout, nil
 	}
 	select {

@@ -4,52 +4,63 @@ import (
 	"sync"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/transform/answerlog"
+	"github.com/batchmill/batchmill/transform/ledger"
 	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/plan"
+	"github.com/batchmill/batchmill/workers"
 )
 
-// place is one batch's seat in the window, from the cut to the sink. It has
+// place is one batch's seat in the window, from the cut to the output. A place has
 // one owner at a time: the cutter, then the batch's goroutine, then (once
 // joined is closed) the assembler. Between answered and joined, the assembler
-// reads answers, which nobody writes then.
+// reads entries and answers, which the batch's goroutine does not write then.
 type place struct {
-	seq         int64
-	object      *object
-	reader      formats.Reader
-	rejectText  formats.Encoder // renders its records for rejects; nil where their bytes do
-	held        int64           // bytes it holds in the window
-	rejectBytes int64           // of them for rejects
-	stuck       bool            // every record that is not settled has failed alone
-	level       *level          // what its batch helps to measure; nil for most
+	seq         int64 // the window's number of the place
+	object      *plan.Object
+	reader      formats.Reader // that cut the batch, to check its records
+	bytes       int64          // that the place holds in the window
+	span        int64          // bytes of the object, as stored, that are settled with the place
+	rejectBytes int64          // of bytes, for rejects
+	level       *workers.Level // what the batch helps to measure; nil for most
 
-	*work                   // nil once joined, and in an object's last place
-	answers formats.Answers // of the batch's records, in their order
-	rejects []reject        // ascending by index once settled
-	out     []byte          // the output records
+	// failingAlone: every record that is not settled has failed alone.
+	failingAlone bool
 
-	// Counts of records, once joined: in the batch, answered, and in out.
-	records, good, written int64
+	*work                      // nil once joined, and in an object's last place
+	answers formats.Answers    // of the batch's records, in their order
+	rejects []answerlog.Reject // ascending by index once resolved
+	counts  manifest.Counts    // of records, once joined
 
-	logged  *logged   // what the log knows of the batch; nil when hosts must be asked
-	later   []*logged // and what retries found out since
-	entries []byte    // what is to be logged, framed
+	logged *ledger.Logged // what the log holds of the batch; nil when hosts must be asked
 
-	requests, retries int64
+	asked
+	made
 
 	answered chan struct{} // closed when every record is answered or rejected
 	joined   chan struct{} // closed when out is complete
 
-	last bool  // the object ends here; there is no batch
-	err  error // with last: why it cannot be finished
+	end *objectEnd // the object ends here, and there is no batch; else nil
 }
 
-// reject is a record of a batch that gets no answer.
-type reject struct {
-	index int
-	flaw  bool // the record itself shows it; no host was asked
-	line  manifest.Reject
+// made is what a place's answers are copied into.
+type made struct {
+	entries []byte // what is to be logged, framed
+	out     []byte // the output records
+	late    bool   // the assembler makes both
+	early   int64  // bytes of answers, for which each of the two has room among copies
 }
 
-// work is the memory that a batch needs until it is joined. It is recycled:
+// asked is what came of the requests about a batch.
+type asked struct {
+	requests, retries int64
+	accepted          []accepted // answers that may yet come into doubt
+}
+
+// objectEnd is the end of an object.
+type objectEnd struct{ err error } // why the object cannot be finished; nil when all is well
+
+// work is the memory that a batch needs until the batch is joined. Work is recycled:
 // at small batches the collector would else be a third of the program's CPU.
 type work struct {
 	batch   *formats.Batch
@@ -61,20 +72,31 @@ type work struct {
 
 var works = sync.Pool{New: func() any { return &work{batch: new(formats.Batch)} }}
 
-// The buffers of a batch differ in size by what they are for, so each kind is
-// recycled by itself: a small one that has to grow costs as much as a new one.
+func freeWork(w *work) {
+	if max(cap(w.batch.Data), w.batch.Size()) <= keepAtMost && cap(w.payload) <= keepAtMost {
+		w.batch.Reset()
+		works.Put(w)
+	}
+}
+
+// The buffers of a batch differ in size by their use, so each kind is
+// recycled by itself: a small buffer that has to grow costs as much as a new buffer.
 var responses, entries, outputs buffers
 
 // buffers are byte slices for another use. The zero value is ready.
 type buffers struct{ pool sync.Pool }
 
-// keepAtMost is the largest buffer that is kept for another use, in bytes: one
+// keepAtMost is the largest buffer that is kept for another use, in bytes: a
 // giant record must not hold its memory for the rest of the job.
 const keepAtMost = 8 << 20
 
-// get is an empty buffer, of any capacity.
-func (s *buffers) get() []byte {
-	if b, ok := s.pool.Get().(*[]byte); ok {
+// keepAlways is up to what capacity a buffer serves for anything, in bytes.
+const keepAlways = 64 << 10
+
+// get is an empty buffer for about n bytes, of any capacity. A buffer that is far too large is
+// left to the collector: behind a slow head it would be held for long, and counts by what stands in it.
+func (s *buffers) get(n int) []byte {
+	if b, ok := s.pool.Get().(*[]byte); ok && cap(*b) <= max(keepAlways, 4*n) {
 		return (*b)[:0]
 	}
 	return nil
@@ -86,26 +108,10 @@ func (s *buffers) put(b []byte) {
 	}
 }
 
-func freeWork(w *work) {
-	if max(cap(w.batch.Data), w.batch.Size()) <= keepAtMost && cap(w.payload) <= keepAtMost {
-		w.batch.Reset()
-		works.Put(w)
-	}
-}
-
 // number is the number in the object of record i of the batch.
 func (p *place) number(i int) int64 { return p.batch.First + int64(i) }
 
-// firstAnswer is the first answer of the batch, if it has one.
-func (p *place) firstAnswer() (int, bool) {
-	for i := range p.answers.List {
-		if p.answers.List[i].Form != formats.NoAnswer {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
+// countAnswers is how many records of the batch are answered.
 func (p *place) countAnswers() (n int64) {
 	for i := range p.answers.List {
 		if p.answers.List[i].Form != formats.NoAnswer {
@@ -113,18 +119,4 @@ func (p *place) countAnswers() (n int64) {
 		}
 	}
 	return n
-}
-
-// recycle gives back the memory that is not needed once out is complete.
-func (r *run) recycle(p *place) {
-	freed := p.held - placeOverhead - int64(len(p.out)) - p.rejectBytes
-	responses.put(p.answers.Data)
-	p.work.list = p.answers.List
-	p.answers = formats.Answers{}
-	freeWork(p.work)
-	p.work, p.reader = nil, nil
-	if freed > 0 {
-		p.held -= freed
-		r.window.shrink(freed)
-	}
 }

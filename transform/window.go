@@ -6,17 +6,18 @@ import (
 	"sync"
 )
 
-// placeOverhead is what a place costs beside its batch's bytes: structs, a
-// stack, channel slots. Counting it bounds the number of places.
+// placeOverhead is how many bytes a place costs beside its batch: structs, a
+// stack, channel slots. Counting them bounds the number of places.
 const placeOverhead = 8 << 10
 
 // window is the one ordered queue of a job, bounded in bytes. A place is taken
-// in input order before its work starts and left in the same order after it
-// is written; what it holds in between may grow and shrink.
+// in input order before its work starts and left in the same order after its records
+// are written; the bytes of a place may grow and shrink in between.
 //
-// The head, the oldest place that is not answered, never waits for memory. So
-// whatever memory the others hold while they wait, the head gets done, and the
-// next one is head. Nor does it wait for a host that another place occupies while that
+// The head, the oldest place that is not answered, waits for memory only while older places are
+// written, which need none. So
+// whatever memory waiting places hold, the head gets done, and the
+// next place is the head. Nor does the head wait for a host that is occupied by a place which
 // waits for memory: such a place has to give its host up. So nothing can
 // deadlock. The bound may be passed by what one place needs.
 type window struct {
@@ -26,12 +27,13 @@ type window struct {
 	used     int64
 	peak     int64 // most that was ever used
 	places   int
+	entered  int64          // places that were ever taken
 	head     int64          // sequence number of the oldest place
 	growing  int            // places that wait to grow; newcomers wait behind them
 	hostless map[int64]bool // places that wait for a host
-	writing  bool           // the assembler writes: it does not wait for an answer
+	writing  bool           // the assembler writes, and does not wait for an answer
 	full     bool           // a newcomer waits
-	freed    chan struct{}  // closed when something was freed, then made anew
+	freed    chan struct{}  // closed when something was freed, and made anew
 }
 
 func newWindow(budget int64) *window {
@@ -53,12 +55,13 @@ func (w *window) enter(ctx context.Context, n int64) error {
 			return false
 		}
 		w.places++
+		w.entered++
 		w.take(n)
 		return true
 	})
 }
 
-// holdsFew tells whether there is no room for n more bytes although it holds
+// holdsFew tells whether there is no room for n more bytes although the window holds
 // fewer places than few.
 func (w *window) holdsFew(n int64, few int) bool {
 	w.mu.Lock()
@@ -66,13 +69,13 @@ func (w *window) holdsFew(n int64, few int) bool {
 	return w.places > 0 && w.places < few && w.used+n > w.budget && !w.writing
 }
 
-// grow gives n more bytes to a place, at once if it is the head. With
-// holdsHost, the place occupies a host: if the head waits for one, grow fails
+// grow gives n more bytes to the place of number seq, at once if that is the head. With
+// holdsHost, the place occupies a host: if the head waits for a host, grow fails
 // with errNoRoom instead of waiting.
-func (w *window) grow(ctx context.Context, p *place, n int64, holdsHost bool) error {
+func (w *window) grow(ctx context.Context, seq, n int64, holdsHost bool) error {
 	waits, yield := false, false
 	err := w.wait(ctx, func() bool {
-		if p.seq <= w.head || w.used+n <= w.budget {
+		if seq <= w.head && !w.writing || w.used+n <= w.budget {
 			w.take(n)
 			return true
 		}
@@ -96,8 +99,8 @@ func (w *window) grow(ctx context.Context, p *place, n int64, holdsHost bool) er
 	return err
 }
 
-// charge gives n more bytes to a place whether there is room or not: for what
-// is small beside its batch, and for what exists already.
+// charge gives n more bytes to a place whether there is room or not: for memory that
+// is small beside its batch, and for memory that is taken already.
 func (w *window) charge(n int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,9 +137,9 @@ func (w *window) shrink(n int64) {
 	w.wake()
 }
 
-// writersShare is the part of the budget that may be full while the assembler
-// is writing. Then the disk is what everybody waits for, and reading further
-// ahead would only pile up what is done. The whole budget is for a slow head.
+// writersShare is the part of the budget, one of 8, that may be full while the assembler
+// is writing. All stages wait for the disk in that time, and reading further
+// ahead would only pile up finished places. The whole budget is for a slow head.
 const writersShare = 8
 
 // setWriting says whether the assembler is writing.
@@ -148,7 +151,7 @@ func (w *window) setWriting(now bool) {
 	}
 }
 
-// pass makes the next place the head: the oldest one is answered, and needs
+// pass makes the next place the head: the head so far is answered, and needs
 // neither memory nor a host any more.
 func (w *window) pass() {
 	w.mu.Lock()
@@ -157,7 +160,7 @@ func (w *window) pass() {
 	w.wake()
 }
 
-// leave gives up the oldest place and the n bytes it still holds.
+// leave gives up the oldest place and the n bytes that the place still holds.
 func (w *window) leave(n int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -173,7 +176,7 @@ func (w *window) blocked() bool {
 	return w.full
 }
 
-// stuckAt is the head, and whether others wait for the memory that it will free.
+// stuckAt is the head, and whether other places wait for the memory that the head will free.
 func (w *window) stuckAt() (head int64, full bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -188,7 +191,7 @@ func (w *window) wake() {
 	w.freed = make(chan struct{})
 }
 
-// wait calls try under the lock, now and after every release, until it is true.
+// wait calls try under the lock, now and after every release, until try returns true.
 func (w *window) wait(ctx context.Context, try func() bool) error {
 	for {
 		w.mu.Lock()

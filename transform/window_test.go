@@ -19,7 +19,7 @@ func TestWindowGrowthWaits(t *testing.T) {
 		}
 		grown := false
 		go func() {
-			if err := w.grow(t.Context(), &place{seq: 1}, 20, false); err == nil {
+			if err := w.grow(t.Context(), 1, 20, false); err == nil {
 				grown = true
 			}
 		}()
@@ -47,11 +47,11 @@ func TestWindowHeadNeverWaits(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.grow(t.Context(), &place{seq: 0}, 1000, false); err != nil || w.used != 1100 {
+		if err := w.grow(t.Context(), 0, 1000, false); err != nil || w.used != 1100 {
 			t.Fatalf("%v, %d bytes in use", err, w.used)
 		}
 		second := false
-		go func() { second = w.grow(t.Context(), &place{seq: 1}, 1000, false) == nil }()
+		go func() { second = w.grow(t.Context(), 1, 1000, false) == nil }()
 		if synctest.Wait(); second {
 			t.Fatal("the second place grew beyond the budget")
 		}
@@ -75,7 +75,7 @@ func TestWindowCancelledGrowthIsForgotten(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var gaveUp error
-		go func() { gaveUp = w.grow(ctx, &place{seq: 1}, 50, false) }()
+		go func() { gaveUp = w.grow(ctx, 1, 50, false) }()
 		synctest.Wait()
 		entered := false
 		go func() { entered = w.enter(t.Context(), 10) == nil }()

@@ -7,26 +7,27 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 )
 
 const (
 	unixScheme = "unix"
 	dnsPrefix  = "dns+"
-	// maxSocketPath is how long the path of a socket may be on every system, in bytes.
+	// maxSocketPath is the longest path of a socket, in bytes, that every system takes.
 	maxSocketPath = 103
 )
 
-// An Address is what one --host names: a URL, a socket, or a name behind which
-// there are hosts.
+// An Address is the value of a --host: a URL, a socket, or a name whose addresses
+// are hosts.
 type Address struct {
 	url    *url.URL // of http or https
 	socket string   // the path of a Unix socket; "" without one
-	named  bool     // every address of the URL's host is a host
+	named  bool     // every address of the URL's name is a host
 }
 
 // ParseAddress reads a URL, unix:///path.sock, or dns+http://name:port. An error
-// names the fix, and repeats nothing that may be a secret.
+// names the fix, and holds no secret.
 func ParseAddress(s string) (Address, error) {
 	scheme, _, _ := strings.Cut(s, ":")
 	if scheme == unixScheme {
@@ -53,10 +54,16 @@ func parseSocket(s string) (Address, error) {
 	return Address{url: &url.URL{Scheme: "http", Host: "localhost"}, socket: u.Path}, nil
 }
 
-// Named tells whether the hosts are the addresses behind a name, which change.
+// ValidPort tells whether a URL's port, if the URL has one, is one that can be reached.
+func ValidPort(u *url.URL) bool {
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	return u.Port() == "" || err == nil && n > 0
+}
+
+// Named tells whether the hosts are the addresses of a name, which may change.
 func (a Address) Named() bool { return a.named }
 
-// Host is the name, and the port, of the URL.
+// Host is the name and the port of the URL.
 func (a Address) Host() (name, port string) {
 	name, port = a.url.Hostname(), a.url.Port()
 	if port == "" {
@@ -65,10 +72,10 @@ func (a Address) Host() (name, port string) {
 	return name, port
 }
 
-// Secure tells whether the host is spoken to with TLS.
+// Secure tells whether requests to the host travel over TLS.
 func (a Address) Secure() bool { return a.url.Scheme == "https" }
 
-// Near tells whether what is sent there stays on this machine.
+// Near tells whether requests to the address stay on this machine.
 func (a Address) Near() bool {
 	name := a.url.Hostname()
 	ip := net.ParseIP(name)
@@ -86,7 +93,7 @@ func (a Address) String() string {
 	return nameOf(a.url)
 }
 
-// NewHost makes the host of a URL or socket. The URL, Dial and Name in o are not used.
+// NewHost makes the host of a URL or a socket. o.URL, o.Dial and o.Name are ignored.
 func (a Address) NewHost(o HTTPOptions) (*HTTPHost, error) {
 	o.URL, o.Name, o.Dial = a.url.String(), a.String(), nil
 	if a.socket != "" {
@@ -98,8 +105,8 @@ func (a Address) NewHost(o HTTPOptions) (*HTTPHost, error) {
 	return NewHTTPHost(o)
 }
 
-// NewHostAt makes the host that one address of a name is: at is address and
-// port. The Host header, and the name that a certificate must have, stay the URL's.
+// NewHostAt makes the host at one address of a name; at is address:port. The Host
+// header, and the name that a certificate must have, are those of the URL.
 func (a Address) NewHostAt(at string, o HTTPOptions) (*HTTPHost, error) {
 	o.URL = a.url.String()
 	shown := *a.url

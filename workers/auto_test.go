@@ -51,7 +51,7 @@ func (s *server) Invoke(ctx context.Context, r *Request) (Response, error) {
 	if s.refuses && s.serving >= s.places {
 		s.refused++
 		s.mu.Unlock()
-		return Response{Status: 429}, sleep(ctx, time.Millisecond)
+		return Response{Status: 429}, Sleep(ctx, time.Millisecond)
 	}
 	s.inside++
 	s.peak = max(s.peak, s.inside)
@@ -63,7 +63,7 @@ func (s *server) Invoke(ctx context.Context, r *Request) (Response, error) {
 		return Response{}, ctx.Err()
 	}
 	defer func() { s.mu.Lock(); s.serving--; s.mu.Unlock(); <-s.queue }()
-	if err := sleep(ctx, s.begin()); err != nil {
+	if err := Sleep(ctx, s.begin()); err != nil {
 		return Response{}, err
 	}
 	return Response{Status: 200}, nil
@@ -98,7 +98,7 @@ func drive(t *testing.T, n, records int, l Limits, servers ...*server) (time.Dur
 	}
 	p := NewPool(f, l)
 	for _, m := range p.Members() {
-		if err := p.Warm(t.Context(), m); err != nil {
+		if err := p.warm(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -199,7 +199,7 @@ func TestUnusedPlacesAreNoReasonForMore(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := &server{name: "a", places: 64, mean: 20 * time.Millisecond, jitter: 0.2, queue: make(chan struct{}, 64), rnd: rand.New(rand.NewPCG(1, 1))}
 		p := NewPool(Fleet{Hosts: []Host{s}}, Limits{})
-		if err := p.Warm(t.Context(), p.Members()[0]); err != nil {
+		if err := p.warm(t.Context(), p.Members()[0]); err != nil {
 			t.Fatal(err)
 		}
 		askAll(t, p, 3000, 100, 3)

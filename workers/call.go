@@ -10,59 +10,61 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/batchmill/batchmill/workers/http1"
 )
 
 const (
-	// maxLeap is the most memory that is taken on the word of a Content-Length.
-	maxLeap = 1 << 20
-	// drain is how much of an error page is read so that its connection can
-	// be used again, and drainTime how long that may take.
-	drain     = 16 << 10
-	drainTime = 2 * time.Second
+	// maxDeclared is the most memory, in bytes, that a Content-Length alone can claim.
+	maxDeclared = 1 << 20
+	// drainBytes is how much of an error page is read so that the connection can
+	// be used again, drainTime how long reading the page may take.
+	drainBytes = 16 << 10
+	drainTime  = 2 * time.Second
 )
 
-// errTimeout is the cause that tells our own timer from the caller's context.
+// errTimeout is the cause of a context that the call's timer ended.
 var errTimeout = errors.New("timeout")
 
-// A call is one request under way, with a timer that can be paused.
+// A call is one request under way, with a timer that can stand still.
 type call struct {
-	host   *HTTPHost
-	caller context.Context
-	ctx    context.Context // ends with caller, or with the timer
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-	until  time.Time // when the timer fires
+	host     *HTTPHost
+	caller   context.Context
+	ctx      context.Context // ends with caller, or when the timer fires
+	cancel   context.CancelCauseFunc
+	timer    *time.Timer
+	deadline time.Time // when the timer fires
 }
 
-func (h *HTTPHost) start(caller context.Context) *call {
-	c := &call{host: h, caller: caller, until: time.Now().Add(h.timeout)}
+func (h *HTTPHost) begin(caller context.Context) *call {
+	c := &call{host: h, caller: caller, deadline: time.Now().Add(h.timeout)}
 	c.ctx, c.cancel = context.WithCancelCause(caller)
 	c.timer = time.AfterFunc(h.timeout, func() { c.cancel(errTimeout) })
 	return c
 }
 
-func (c *call) stop() {
+func (c *call) end() {
 	c.timer.Stop()
 	c.cancel(nil)
 }
 
-// reserve asks the caller for memory while the clock stands still: waiting for
+// reserve asks the caller for memory. The timer stands still meanwhile: a wait for
 // other batches is not the host's fault.
 func (c *call) reserve(r *Request, n int) error {
 	if r.Reserve == nil {
 		return nil
 	}
-	left := time.Until(c.until)
+	left := time.Until(c.deadline)
 	if !c.timer.Stop() {
 		return errTimeout
 	}
 	err := r.Reserve(c.caller, n)
-	c.until = time.Now().Add(left)
+	c.deadline = time.Now().Add(left)
 	c.timer.Reset(left)
 	return err
 }
 
-// fault turns an error into what Invoke promises.
+// fault turns err into an error that Invoke promises.
 func (c *call) fault(err error) error {
 	if c.caller.Err() != nil {
 		return c.caller.Err()
@@ -70,7 +72,7 @@ func (c *call) fault(err error) error {
 	if large, ok := errors.AsType[*TooLargeResponseError](err); ok {
 		return large
 	}
-	t := &TransportError{Host: c.host.name, Cause: causeOfError(err), Err: explained(err)}
+	t := &TransportError{Host: c.host.name, Cause: causeOfError(err), Err: c.host.scrubbed(explained(err))}
 	switch {
 	case errors.Is(context.Cause(c.ctx), errTimeout), errors.Is(err, errTimeout):
 		t.Cause = Broken
@@ -81,17 +83,18 @@ func (c *call) fault(err error) error {
 	return t
 }
 
-// response reads what the host has to say.
-func (c *call) response(resp *http.Response, r *Request) (Response, error) {
+// response reads the response: the whole body of a 2xx, else the error page.
+func (c *call) response(resp *http1.Response, r *Request) (Response, error) {
 	out := Response{
 		Status:      resp.StatusCode,
 		ContentType: resp.Header.Get("Content-Type"),
 		RetryAfter:  retryAfter(resp.Header.Get("Retry-After"), time.Now()),
 		Unframed:    resp.ContentLength < 0 && len(resp.TransferEncoding) == 0,
+		Trust:       resp.Trust,
 	}
-	c.host.denied(out.Status)
+	c.host.noteStatus(out.Status)
 	if out.Status/100 != 2 {
-		out.Location = cut(string(c.host.scrub([]byte(resp.Header.Get("Location")))))
+		out.Location = brief(string(c.host.scrub([]byte(resp.Header.Get("Location")))))
 		out.Body = c.errorPage(resp, r)
 		return out, nil
 	}
@@ -99,7 +102,7 @@ func (c *call) response(resp *http.Response, r *Request) (Response, error) {
 	if resp.ContentLength > limit {
 		return Response{}, c.tooLarge(resp)
 	}
-	src, err := decoded(resp)
+	src, err := c.decoded(resp)
 	if err != nil {
 		return Response{}, c.fault(err)
 	}
@@ -113,28 +116,28 @@ func (c *call) response(resp *http.Response, r *Request) (Response, error) {
 	return out, nil
 }
 
-func (c *call) tooLarge(resp *http.Response) error {
+func (c *call) tooLarge(resp *http1.Response) error {
 	return &TooLargeResponseError{Host: c.host.name, Status: resp.StatusCode, Limit: c.host.maxResponse}
 }
 
 // errorPage reads the first KiB of a body that explains a status. The status is
-// known already, so whatever goes wrong here does not matter.
-func (c *call) errorPage(resp *http.Response, r *Request) []byte {
-	if left := min(time.Until(c.until), drainTime); c.timer.Stop() {
+// known already, so errors of reading do not matter.
+func (c *call) errorPage(resp *http1.Response, r *Request) []byte {
+	if left := min(time.Until(c.deadline), drainTime); c.timer.Stop() {
 		c.timer.Reset(max(left, 0))
 	}
-	src, err := decoded(resp)
+	src, err := c.decoded(resp)
 	if err != nil {
 		return nil
 	}
 	longest := 0
-	for _, secret := range c.host.hidden() {
+	for _, secret := range c.host.secretTexts() {
 		longest = max(longest, len(secret))
 	}
 	head, _ := io.ReadAll(io.LimitReader(src, int64(maxMessage+longest)))
-	_, _ = io.CopyN(io.Discard, resp.Body, drain)
+	_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
 	whole := len(head) < maxMessage+longest
-	if head = c.host.scrub(head); !whole { // the end may hold a part of a secret
+	if head = c.host.scrub(head); !whole { // the end may hold the beginning of a secret
 		head = head[:max(len(head)-longest, 0)]
 	}
 	return append(r.Into[:0], head[:min(len(head), maxMessage)]...)
@@ -145,29 +148,30 @@ var (
 	errLimit    = errors.New("over the limit")
 )
 
-// decoded undoes gzip, which some servers send unasked.
-func decoded(resp *http.Response) (io.Reader, error) {
-	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
+// decoded is the body without gzip, which some servers send unasked.
+func (c *call) decoded(resp *http1.Response) (io.Reader, error) {
+	encoding := resp.Header.Get("Content-Encoding")
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
 		return resp.Body, nil
 	case "gzip", "x-gzip":
 		zr, err := gzip.NewReader(resp.Body)
-		if err == io.EOF { // not even a header: cut off, not empty
+		if err == io.EOF { // without a gzip header the body is truncated, not empty
 			err = io.ErrUnexpectedEOF
 		}
 		return zr, err
 	default:
-		return nil, fmt.Errorf("%w: %s", errEncoding, cut(encoding))
+		return nil, fmt.Errorf("%w: %s", errEncoding, brief(string(c.host.scrub([]byte(encoding)))))
 	}
 }
 
-// readAll appends src to dst, at most limit bytes; with more it returns
-// errLimit. declared is the length that src claims, -1 without: it is a hint
-// for memory and no more. grow is asked before dst takes n more bytes.
+// readAll appends src to dst, and returns errLimit for more than limit bytes.
+// declared is the length that src claims, -1 without a claim; it only guides how
+// memory grows. grow is called before dst takes n more bytes of memory.
 func readAll(dst []byte, src io.Reader, limit, declared int64, grow func(n int) error) ([]byte, error) {
 	for {
 		if len(dst) == cap(dst) {
-			n := leap(len(dst), limit, declared)
+			n := growth(len(dst), limit, declared)
 			if err := grow(n); err != nil {
 				return dst, err
 			}
@@ -188,25 +192,26 @@ func readAll(dst []byte, src io.Reader, limit, declared int64, grow func(n int) 
 	}
 }
 
-// leap is how far a full buffer of have bytes grows: to what is declared if
-// that is not far, else to twice its size, and never beyond what tells that the
-// limit is passed.
-func leap(have int, limit, declared int64) int {
+// growth is by how many bytes a full buffer of have bytes grows: to the declared
+// length if that is at most maxDeclared away, else to twice its size, and never
+// beyond limit+1, where the body is known to be too large.
+func growth(have int, limit, declared int64) int {
 	n := max(int64(have), 4<<10)
 	if left := declared - int64(have); left > 0 {
-		n = max(min(left, maxLeap), min(n, left))
+		n = max(min(left, maxDeclared), min(n, left))
 	}
 	return int(max(min(n, limit+1-int64(have)), 1))
 }
 
-// retryAfter reads seconds or an HTTP date; what is neither, or past, is 0.
+// retryAfter reads a number of seconds or an HTTP date; any other text, or a date
+// in the past, is 0.
 func retryAfter(s string, now time.Time) time.Duration {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return 0
 	}
 	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil {
-		const most = int64(24 * time.Hour / time.Second) // no overflow further on
+		const most = int64(24 * time.Hour / time.Second) // a day, so that no sum overflows
 		return time.Duration(max(0, min(seconds, most))) * time.Second
 	}
 	if at, err := http.ParseTime(s); err == nil {

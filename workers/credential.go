@@ -12,35 +12,35 @@ import (
 )
 
 const (
-	// maxSecret bounds a file that holds a secret, in bytes.
+	// maxSecret is the most bytes that a file with a secret may have.
 	maxSecret = 64 << 10
-	// lookAgain is how often at most a credential's file is looked at.
-	lookAgain = time.Second
-	// keptSecrets is how many older ones are still cut out of error pages:
-	// requests that carry them may be under way.
+	// lookEvery is the least time between two looks at a credential's file.
+	lookEvery = time.Second
+	// keptSecrets is how many older secrets are still cut out of error pages:
+	// requests with an older secret may be under way.
 	keptSecrets = 2
 )
 
-// A Credential is what an Authorization header says: a bearer token, or a user
-// and password. One from a file is read again when the file has changed, so
-// that a token which is replaced while a job runs is picked up; a file that
-// cannot be used then changes nothing. It may serve many hosts, concurrently,
-// and never comes out of the fmt, json or log packages.
+// A Credential is the value of an Authorization header: a bearer token, or a user
+// and a password. A credential from a file is read again when the file changes, so
+// a token can be replaced while a job runs; a changed file that cannot be used is
+// ignored. A credential may serve many hosts concurrently, and its secret is never
+// printed by the packages fmt, json or log.
 type Credential struct {
-	flag string // for messages
-	path string // "" when it does not change
-	make func(secret string) (header string, secrets []string, err error)
+	flag   string // named in messages
+	path   string // "" for a secret that does not change
+	encode func(secret string) (header string, secrets []string, err error)
 
-	mu      sync.Mutex
-	header  string
-	secrets []string // the current ones, then older ones
-	looked  time.Time
-	size    int64
-	changed time.Time
+	mu       sync.Mutex
+	header   string
+	secrets  []string // of the current header, then of older headers
+	lookedAt time.Time
+	size     int64
+	modTime  time.Time
 }
 
-// Bearer makes the credential of a token. With a path it is what that file
-// holds, and secret is not used; flag names it in errors.
+// Bearer makes the credential of a token: the content of the file path, or secret
+// where path is "". Errors name flag, and never hold the token.
 func Bearer(flag, path, secret string) (*Credential, error) {
 	return newCredential(flag, path, secret, func(token string) (string, []string, error) {
 		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
@@ -50,7 +50,7 @@ func Bearer(flag, path, secret string) (*Credential, error) {
 	})
 }
 
-// Basic is Bearer for basic authentication. The secret is user:password.
+// Basic is Bearer for basic authentication; the secret is user:password.
 func Basic(flag, path, secret string) (*Credential, error) {
 	return newCredential(flag, path, secret, func(pair string) (string, []string, error) {
 		user, password, ok := strings.Cut(pair, ":")
@@ -66,25 +66,25 @@ func Basic(flag, path, secret string) (*Credential, error) {
 }
 
 func newCredential(flag, path, secret string, from func(string) (string, []string, error)) (*Credential, error) {
-	c := &Credential{flag: flag, path: path, make: from}
+	c := &Credential{flag: flag, path: path, encode: from}
 	if path == "" {
-		return c, c.take(secret)
+		return c, c.set(secret)
 	}
-	return c, c.read(time.Now())
+	return c, c.reload(time.Now())
 }
 
-// Format prints what it is for, whatever the verb.
+// Format prints the flag and [redacted], whatever the verb.
 func (c *Credential) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.flag+": [redacted]") }
 
 // MarshalText is Format for encoders.
 func (c *Credential) MarshalText() ([]byte, error) { return []byte(c.flag + ": [redacted]"), nil }
 
-// take makes secret the current one.
-func (c *Credential) take(secret string) error {
+// set makes secret the current secret.
+func (c *Credential) set(secret string) error {
 	if secret == "" {
 		return fmt.Errorf("%s is empty", c.flag)
 	}
-	header, secrets, err := c.make(secret)
+	header, secrets, err := c.encode(secret)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.flag, err)
 	}
@@ -95,53 +95,62 @@ func (c *Credential) take(secret string) error {
 	return nil
 }
 
-// read reads the file, if it has changed since it was read.
-func (c *Credential) read(now time.Time) error {
-	c.looked = now
+// reload reads the file, if the file has changed since the last time.
+func (c *Credential) reload(now time.Time) error {
+	c.lookedAt = now
 	info, err := os.Stat(c.path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.flag, err)
 	}
-	if c.header != "" && info.Size() == c.size && info.ModTime().Equal(c.changed) {
+	if c.header != "" && info.Size() == c.size && info.ModTime().Equal(c.modTime) {
 		return nil
 	}
 	text, err := ReadSecret(c.path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.flag, err)
 	}
-	if err := c.take(text); err != nil {
+	if err := c.set(text); err != nil {
 		return err
 	}
-	c.size, c.changed = info.Size(), info.ModTime()
+	c.size, c.modTime = info.Size(), info.ModTime()
 	return nil
 }
 
-// value is the header's value. A change of the file is seen within a second.
+// value is the value of the header. A change of the file is seen within a second.
 func (c *Credential) value() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); c.path != "" && now.Sub(c.looked) >= lookAgain {
-		_ = c.read(now) // the old one may still do; if not, the host says so
+	if now := time.Now(); c.path != "" && now.Sub(c.lookedAt) >= lookEvery {
+		_ = c.reload(now) // the old secret may still do; if not, the host says so
 	}
 	return c.header
 }
 
-// refused is called when a host did not take what value gave: the next request
-// reads the file again, whatever its time says.
-func (c *Credential) refused() {
+// forceReload is called when a host refused value: the next request reads the file
+// again, even if the file's time has not changed.
+func (c *Credential) forceReload() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.looked, c.changed = time.Time{}, time.Time{}
+	c.lookedAt, c.modTime = time.Time{}, time.Time{}
 }
 
-// hidden are the texts that must not come out.
-func (c *Credential) hidden() []string {
+// secretTexts are the texts that are never printed.
+func (c *Credential) secretTexts() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.secrets[:len(c.secrets):len(c.secrets)]
 }
 
-// ReadSecret reads a small file, less the line end that editors leave.
+// Secrets are the texts that no message may hold: the values of headers and, unless
+// c is nil, what c is now and was lately.
+func Secrets(headers []HeaderValue, c *Credential) []string {
+	if c == nil {
+		return secretsOf(headers)
+	}
+	return append(c.secretTexts(), secretsOf(headers)...)
+}
+
+// ReadSecret reads a file of at most 64 KiB, without the line end that editors leave.
 func ReadSecret(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -126,13 +126,13 @@ func TestTokenIsReplaced(t *testing.T) {
 	ask(200)
 	for _, bad := range []string{"", "two words\n"} {
 		rewrite(t, path, bad)
-		c.refused()
+		c.forceReload()
 		ask(200)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	c.refused()
+	c.forceReload()
 	ask(200)
 	valid = "none"
 	ask(401) // and token-one is still cut out
@@ -150,7 +150,7 @@ func TestTokenIsReadByTime(t *testing.T) {
 		if got := c.value(); got != "Bearer token-one" {
 			t.Errorf("at once: %s", got)
 		}
-		time.Sleep(lookAgain)
+		time.Sleep(lookEvery)
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {

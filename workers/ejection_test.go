@@ -13,15 +13,15 @@ func TestFastFailureIsEjected(t *testing.T) {
 			p := fleet(t, 2, Limits{Concurrency: 4})
 			good, bad := p.members[0], p.members[1]
 			slow := acquire(t, p, 0, bad) // and has not answered yet
-			for range failedInARow {
+			for range mostFailedInRow {
 				if l := acquire(t, p, 1, good); l.Member() != bad || bad.probing {
-					t.Fatalf("%v: the host that fails is out after %d requests", cause, bad.failed)
+					t.Fatalf("%v: the host that fails is out after %d requests", cause, bad.failedInRow)
 				} else {
 					finish(l, cause)
 				}
 			}
 			if !bad.probing || bad.ejections != 1 {
-				t.Errorf("%v: %d failures in a row, and no good answer ever: not ejected", cause, bad.failed)
+				t.Errorf("%v: %d failures in a row, and no good answer ever: not ejected", cause, bad.failedInRow)
 			}
 			finish(slow, Good)
 		})
@@ -52,7 +52,7 @@ func TestTooLargeIsNoFailure(t *testing.T) {
 		var burst []*Lease
 		for range 8 {
 			l := acquire(t, p, 0, p.members[1])
-			l.size = 1000
+			l.bytes = 1000
 			burst = append(burst, l)
 		}
 		for _, l := range burst {
@@ -71,13 +71,13 @@ func TestAvoidEndsAtASilentHost(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			p := fleet(t, 2, Limits{Concurrency: 1})
 			a, b := p.members[0], p.members[1]
-			b.usual = answers
+			b.usualTime = answers
 			busy := acquire(t, p, 0, a)
 			began := time.Now()
 			if l := acquire(t, p, 1, a); l.Member() != a {
 				t.Fatal("two requests at once at a host that takes one")
 			}
-			if got, want := time.Since(began), max(soonRest, quiet*answers); got != want {
+			if got, want := time.Since(began), max(soonRest, silentFactor*answers); got != want {
 				t.Errorf("waited %v for a host that answers in %v and says nothing, want %v", got, answers, want)
 			}
 			finish(busy, Good)

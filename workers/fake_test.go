@@ -52,7 +52,7 @@ func fleet(t *testing.T, n int, l Limits) *Pool {
 	}
 	p := NewPool(Fleet{Hosts: hosts}, l)
 	for _, m := range p.Members() {
-		if err := p.Warm(t.Context(), m); err != nil {
+		if err := p.warm(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/batchmill/batchmill/workers/http1"
 	"time"
 )
 
@@ -67,9 +69,9 @@ func FuzzResponse(f *testing.F) {
 			t.Skip()
 		}
 		defer resp.Body.Close()
-		c := h.start(t.Context())
-		defer c.stop()
-		out, err := c.response(resp, &Request{})
+		c := h.begin(t.Context())
+		defer c.end()
+		out, err := c.response(&http1.Response{Response: resp}, &Request{})
 		if Classify(out, err); err == nil && len(out.Body) > 1024 || err == nil && out.Status/100 == 2 && len(out.Body) > 100 {
 			t.Errorf("kept %d bytes", len(out.Body))
 		}

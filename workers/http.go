@@ -12,50 +12,63 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/batchmill/batchmill/workers/http1"
 )
 
 const (
 	defaultTimeout     = time.Minute
 	defaultMaxResponse = 64 << 20
 	longestDial        = 10 * time.Second
-	// idleTime is shorter than any common server's keep-alive (gunicorn's is
-	// 2 seconds): a request that meets a closing connection is lost, since
-	// nothing is ever resent behind the caller's back.
-	idleTime = 1500 * time.Millisecond
-	// maxHeaderBytes caps a response's header.
+	// idleTimeout is shorter than any common server's keep-alive (gunicorn's is
+	// 2 seconds): a request on a connection that the server is closing is lost,
+	// since no request is ever resent behind the caller's back.
+	idleTimeout = 1500 * time.Millisecond
+	// maxHeaderBytes caps the header of a response, in bytes.
 	maxHeaderBytes = 64 << 10
+	// connectionRest is how long the first kept connections of a host rest before
+	// their second request: a second response to the first request is seen until then.
+	connectionRest = 20 * time.Millisecond
+	// wholeBody is how long the host may go on reading a request that it has answered.
+	wholeBody = time.Second
 )
 
 // HTTPOptions describe an HTTP host. Only URL is needed.
 type HTTPOptions struct {
 	// URL without a path follows the container contract: /ping,
-	// /execution-parameters, /invocations. With a path it is POSTed to as it is.
+	// /execution-parameters, /invocations. A URL with a path gets the POSTs itself.
 	URL string
 	// Timeout bounds a request from its start to the last byte of its
 	// response; 0 is a minute.
 	Timeout time.Duration
 	// MaxResponse is the largest response body in bytes, after decompression; 0 is 64 MiB.
 	MaxResponse int64
-	// MaxConns is how many idle connections are kept; 0 is 64.
+	// MaxConns is the most idle connections to the host; 0 is 64.
 	MaxConns int
 	// Headers go with every request.
 	Headers []HeaderValue
 	// Credential is the Authorization header of every request; nil for none.
 	Credential *Credential
-	// TLS is for URLs of https; nil trusts the system's authorities. It is not changed.
+	// TLS is for URLs of https; nil trusts the system's authorities. The host uses a
+	// copy of TLS.
 	TLS *tls.Config `json:"-"`
-	// Dial opens a connection to the host where its URL does not say how: to a
-	// socket, or to an address that changes. Nil dials the URL's host over TCP.
-	// What it returns counts as unreachable if it is an error.
+	// Dial opens a connection to a host that the URL does not name: a socket, or an
+	// address that changes. Nil dials the URL's host over TCP. An error of Dial
+	// means that the host is unreachable.
 	Dial func(ctx context.Context) (net.Conn, error) `json:"-"`
 	// Name is shown instead of the URL; "" shows the URL.
 	Name string
+	// NewConnections opens a connection for each request, and keeps none.
+	NewConnections bool
+	// Notice is told, in one line, what the user should know about the host; nil tells nobody.
+	Notice func(string) `json:"-"`
 }
 
-// Validate names the field that is wrong and its fix. It never prints what may be secret.
+// Validate names the field that is wrong, and the fix. No error holds a secret.
 func (o HTTPOptions) Validate() error {
 	if _, err := parseHostURL(o.URL); err != nil {
 		return err
@@ -79,23 +92,30 @@ func (o HTTPOptions) Validate() error {
 	return nil
 }
 
-const authorization = "Authorization"
+const (
+	authorization  = "Authorization"
+	idempotencyKey = "Idempotency-Key"
+)
 
-// An HTTPHost is a [Host] that is spoken to over HTTP/1.1.
+// errAnotherRequest says that a response names another request than its own.
+var errAnotherRequest = errors.New("the response is that to another request")
+
+// An HTTPHost is a [Host] behind HTTP/1.1.
 type HTTPHost struct {
 	name        string
 	timeout     time.Duration
 	maxResponse int64
-	secrets     []string    // of base
-	base        http.Header // headers as every request has them; never written to
-	credential  *Credential // nil without
-	transport   *http.Transport
-	invoke      *http.Request // what all invocations have in common
-	ping        *http.Request // nil without ping
-	parameters  *http.Request
+	secrets     []string    // the secret values in baseHeader
+	baseHeader  http.Header // the headers of every request; never changed
+	credential  *Credential // nil without a credential
+	client      *http1.Client
+	authority   string // the header Host
+	invocation  string // the request target of the POSTs
+	ping        string // "" without a ping
+	parameters  string
 }
 
-// NewHTTPHost makes a host; nothing is sent yet. Close it when it is not needed any more.
+// NewHTTPHost makes a host; nothing is sent yet. The caller closes the host.
 func NewHTTPHost(o HTTPOptions) (*HTTPHost, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -104,80 +124,79 @@ func NewHTTPHost(o HTTPOptions) (*HTTPHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.MaxResponse == 0 {
-		o.MaxResponse = defaultMaxResponse
-	}
-	if o.MaxConns == 0 {
-		o.MaxConns = defaultConns
-	}
-	h := &HTTPHost{name: cmp.Or(o.Name, nameOf(u)), timeout: o.Timeout, maxResponse: o.MaxResponse,
-		secrets: secretsOf(o.Headers), base: baseHeader(o.Headers), credential: o.Credential, transport: newTransport(o)}
+	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.MaxResponse = cmp.Or(o.MaxResponse, defaultMaxResponse)
+	o.MaxConns = cmp.Or(o.MaxConns, defaultConns)
+	h := &HTTPHost{name: cmp.Or(o.Name, nameOf(u)), timeout: o.Timeout, maxResponse: o.MaxResponse, authority: withoutZone(u.Host),
+		secrets: secretsOf(o.Headers), baseHeader: newBaseHeader(o.Headers), credential: o.Credential}
+	h.client = http1.New(h.clientOptions(o, u))
 	if u.Path == "" || u.Path == "/" {
-		u.Path = "/" // JoinPath makes relative paths without it
-		h.ping = h.request(http.MethodGet, u.JoinPath("ping"))
-		h.parameters = h.request(http.MethodGet, u.JoinPath("execution-parameters"))
+		u.Path = "/" // without the slash JoinPath makes relative paths
+		h.ping = u.JoinPath("ping").RequestURI()
+		h.parameters = u.JoinPath("execution-parameters").RequestURI()
 		u = u.JoinPath("invocations")
 	}
-	h.invoke = h.request(http.MethodPost, u)
+	h.invocation = u.RequestURI()
 	return h, nil
 }
 
-// newTransport is used without an http.Client: no redirects, no cookies, no
-// proxy from the environment, no decompression that would hide sizes.
-func newTransport(o HTTPOptions) *http.Transport {
-	var only1 http.Protocols
-	only1.SetHTTP1(true)
-	config := &tls.Config{}
-	if o.TLS != nil {
-		config = o.TLS.Clone()
+// clientOptions are those of the host's connections.
+func (h *HTTPHost) clientOptions(o HTTPOptions, u *url.URL) http1.Options {
+	c := http1.Options{
+		Dial: dialer(o, u), MaxIdle: o.MaxConns, IdleTime: idleTimeout, Rest: connectionRest, MaxHeader: maxHeaderBytes,
+		WholeBody: wholeBody, NewConnections: o.NewConnections,
 	}
-	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
-	return &http.Transport{
-		TLSClientConfig:        config,
-		Proxy:                  nil,
-		DialContext:            dialContext(o),
-		DisableCompression:     true,
-		IdleConnTimeout:        idleTime,
-		MaxIdleConns:           o.MaxConns,
-		MaxIdleConnsPerHost:    o.MaxConns,
-		MaxResponseHeaderBytes: maxHeaderBytes,
-		Protocols:              &only1,
-		ReadBufferSize:         32 << 10,
-		WriteBufferSize:        writeBuffer(o.MaxConns),
+	if o.Notice != nil {
+		c.Surplus = func(said string) { o.Notice(surplusNotice(h.name, string(h.scrub([]byte(said))))) }
 	}
+	if u.Scheme == "https" {
+		c.TLS = &tls.Config{}
+		if o.TLS != nil {
+			c.TLS = o.TLS.Clone()
+		}
+		c.TLS.MinVersion = max(c.TLS.MinVersion, tls.VersionTLS12)
+		c.TLS.ServerName = cmp.Or(c.TLS.ServerName, u.Hostname())
+	}
+	return c
 }
 
-// dialContext opens connections for o. An error of o.Dial counts as one of the
-// net package's own: the host is not there.
-func dialContext(o HTTPOptions) func(context.Context, string, string) (net.Conn, error) {
+// surplusNotice names a host that cannot keep connections.
+func surplusNotice(name, said string) string {
+	return fmt.Sprintf("host %s sends more than the response to its request (%q): from now on each request has a new connection; mend the host", name, said)
+}
+
+// withoutZone is an authority without the zone of an IPv6 address, which means nothing elsewhere.
+func withoutZone(authority string) string {
+	address, zone, ok := strings.Cut(authority, "%")
+	if !ok {
+		return authority
+	}
+	_, port, _ := strings.Cut(zone, "]")
+	return address + "]" + port
+}
+
+// dialer makes what opens connections. An error of o.Dial becomes a
+// *net.OpError, which means that the host is unreachable.
+func dialer(o HTTPOptions, u *url.URL) func(context.Context) (net.Conn, error) {
 	within := min(longestDial, max(o.Timeout/2, time.Millisecond))
 	if o.Dial == nil {
-		dialer := &net.Dialer{Timeout: within}
-		return dialer.DialContext
+		address := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]))
+		d := &net.Dialer{Timeout: within}
+		return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
 	}
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
 		conn, err := o.Dial(ctx)
-		if _, ok := errors.AsType[*net.OpError](err); err != nil && !ok {
-			err = &net.OpError{Op: "dial", Net: network, Err: err}
+		if err != nil && !isA[*net.OpError](err) {
+			err = &net.OpError{Op: "dial", Net: "tcp", Err: err}
 		}
 		return conn, err
 	}
 }
 
-// writeBuffer is the size of a connection's write buffer, in bytes. One as large
-// as a usual payload saves a system call and a copy for each 64 KiB of it; all
-// of a host's together stay within 8 MiB.
-func writeBuffer(conns int) int {
-	return min(512<<10, max(16<<10, (8<<20)/max(conns, 1)))
-}
-
-// parseHostURL refuses what could hold a secret or be taken in two ways. Its
-// errors do not repeat the URL, which may hold a password.
+// parseHostURL refuses a URL that could hold a secret or be read in two ways. No
+// error repeats the whole URL, which may hold a password.
 func parseHostURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -187,6 +206,8 @@ func parseHostURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("--host %s://...@%s holds a user name or password: give it with --host-basic @FILE", u.Scheme, u.Host)
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return nil, errors.New("--host must begin with http:// or https:// (or unix:/// or dns+http://) and name a host: write it like http://10.0.0.7:8080")
+	case !ValidPort(u):
+		return nil, fmt.Errorf("--host %s: %s is not a port, which is a number up to 65535", nameOf(u), u.Port())
 	case u.Fragment != "":
 		return nil, fmt.Errorf("--host %s has a fragment (#...), which is never sent: leave it out", nameOf(u))
 	case (u.Path == "" || u.Path == "/") && u.RawQuery != "":
@@ -195,7 +216,7 @@ func parseHostURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// nameOf is the URL for people; a query may hold a key and is not shown.
+// nameOf is the URL for people, without the query, which may hold a key.
 func nameOf(u *url.URL) string {
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimSuffix(u.Path, "/")}
 	if u.RawQuery != "" {
@@ -204,21 +225,21 @@ func nameOf(u *url.URL) string {
 	return shown.String()
 }
 
-func (h *HTTPHost) request(method string, u *url.URL) *http.Request {
-	return &http.Request{Method: method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-}
-
-// Name is the host's URL; a query is not shown.
+// Name is the host's URL, without its query.
 func (h *HTTPHost) Name() string { return h.name }
 
-// Format prints the host's name whatever the verb, so that no header value
-// comes out by accident.
+// Format prints the host's name, whatever the verb, so that no header value is
+// printed by accident.
 func (h *HTTPHost) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, h.name) }
 
-// Close closes idle connections.
-func (h *HTTPHost) Close() { h.transport.CloseIdleConnections() }
+// Close closes the connections that rest.
+func (h *HTTPHost) Close() { h.client.Close() }
 
-func baseHeader(values []HeaderValue) http.Header {
+// Examine looks for responses that nobody asked for on the connections that rest. Where such a
+// response may still come, Examine waits for it a little, unless ctx ends.
+func (h *HTTPHost) Examine(ctx context.Context) { h.client.Examine(ctx) }
+
+func newBaseHeader(values []HeaderValue) http.Header {
 	header := make(http.Header, len(values)+1)
 	for _, v := range values {
 		header.Add(v.Name, v.Value)
@@ -229,9 +250,9 @@ func baseHeader(values []HeaderValue) http.Header {
 	return header
 }
 
-// header is what every request carries now. It is the caller's.
+// header is the header of a request sent now. The map is the caller's.
 func (h *HTTPHost) header() http.Header {
-	header := maps.Clone(h.base)
+	header := maps.Clone(h.baseHeader)
 	if h.credential != nil {
 		header[authorization] = []string{h.credential.value()}
 	}
@@ -240,52 +261,51 @@ func (h *HTTPHost) header() http.Header {
 
 // Invoke sends one request and reads its whole response.
 func (h *HTTPHost) Invoke(ctx context.Context, r *Request) (Response, error) {
-	c := h.start(ctx)
-	defer c.stop()
-	body := &upload{data: r.Body}
-	// From here on nothing reads r.Body any more, though net/http may still be
-	// in the middle of sending it when a host answers early.
-	defer body.detach()
-
-	req := h.invoke.WithContext(c.ctx)
-	req.Body = body
-	req.ContentLength = int64(len(r.Body))
-	req.Header = h.header()
+	c := h.begin(ctx)
+	defer c.end()
+	header := h.header()
 	set := func(name, value string) {
 		if value != "" {
-			req.Header[name] = []string{value}
+			header[name] = []string{value}
 		}
 	}
 	set("Content-Type", r.ContentType)
 	set("Accept", r.Accept)
-	set("Idempotency-Key", escape(r.Key))
+	set(idempotencyKey, escape(r.Key))
 	set("X-Batchmill-Object", escape(r.Object))
 	set("X-Batchmill-Record", strconv.FormatInt(r.First, 10))
-
-	resp, err := h.transport.RoundTrip(req)
+	resp, err := h.client.Do(c.ctx, &http1.Request{Method: http.MethodPost, Target: h.invocation, Host: h.authority, Header: header, Body: r.Body})
 	if err != nil {
 		return Response{}, c.fault(err)
 	}
 	defer resp.Body.Close()
+	switch echoed := resp.Header.Get(idempotencyKey); echoed {
+	case "":
+	case escape(r.Key):
+		resp.Own()
+	default:
+		resp.Disown(idempotencyKey + ": " + brief(echoed))
+		return Response{}, c.fault(fmt.Errorf("%w: its %s is %q", errAnotherRequest, idempotencyKey, brief(echoed)))
+	}
 	return c.response(resp, r)
 }
 
-// denied is told every status: after one that refuses us the credential is read again.
-func (h *HTTPHost) denied(status int) {
+// noteStatus makes the credential read its file again after a 401 or 403.
+func (h *HTTPHost) noteStatus(status int) {
 	if h.credential != nil && causeOf(status) == Denied {
-		h.credential.refused()
+		h.credential.forceReload()
 	}
 }
 
-// hidden are the texts that must not come out of a host's words.
-func (h *HTTPHost) hidden() []string {
+// secretTexts are the texts that are cut out of what the host says.
+func (h *HTTPHost) secretTexts() []string {
 	if h.credential == nil {
 		return h.secrets
 	}
-	return append(h.credential.hidden(), h.secrets...)
+	return append(h.credential.secretTexts(), h.secrets...)
 }
 
-// secretsOf are the values, and what follows the word Bearer or the like in one.
+// secretsOf are the values, and of an Authorization the part behind the scheme.
 func secretsOf(values []HeaderValue) (secrets []string) {
 	for _, v := range values {
 		secrets = append(secrets, v.Value)
@@ -296,33 +316,47 @@ func secretsOf(values []HeaderValue) (secrets []string) {
 	return secrets
 }
 
-// scrub removes our own secrets from a host's words: some hosts repeat a
-// request's headers in their error pages.
+// scrub removes batchmill's own secrets from what a host says: some hosts repeat
+// the headers of a request in their error pages.
 func (h *HTTPHost) scrub(b []byte) []byte {
-	for _, secret := range h.hidden() {
+	secrets := slices.Clone(h.secretTexts())
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may begin with another
+	for _, secret := range secrets {
 		if len(secret) >= 4 {
+			quoted := strings.Trim(strconv.Quote(secret), `"`) // as errors quote it
 			b = bytes.ReplaceAll(b, []byte(secret), []byte("[redacted]"))
+			b = bytes.ReplaceAll(b, []byte(quoted), []byte("[redacted]"))
 		}
 	}
 	return b
 }
 
-// causeOfError tells a host that is not there from one that broke off.
-// A failed TLS handshake is the former: no request has reached the host.
+// scrubbed is err without batchmill's own secrets in its text: some errors quote what a
+// host has sent.
+func (h *HTTPHost) scrubbed(err error) error {
+	text := err.Error()
+	if clean := string(h.scrub([]byte(text))); clean != text {
+		return &scrubbedError{clean, err}
+	}
+	return err
+}
+
+type scrubbedError struct {
+	text string
+	err  error
+}
+
+func (e *scrubbedError) Error() string { return e.text }
+func (e *scrubbedError) Unwrap() error { return e.err }
+
+// causeOfError tells an unreachable host from a broken connection. After a failed
+// TLS handshake the host is unreachable: no request has reached the host.
 func causeOfError(err error) Cause {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return Unreachable
 	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return Unreachable
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return Unreachable
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return Unreachable
-	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok || refusedTLS(err) {
+	if isA[*net.DNSError](err) || isA[*tls.CertificateVerificationError](err) || isA[tls.RecordHeaderError](err) ||
+		isA[tls.AlertError](err) || refusedTLS(err) || otherVersion(err) {
 		return Unreachable
 	}
 	return Broken

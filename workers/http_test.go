@@ -25,6 +25,36 @@ func served(t *testing.T, o HTTPOptions, handler http.HandlerFunc) *HTTPHost {
 	return hostFor(t, o)
 }
 
+// pipes is a listener that hands out the other ends of pipes. In a bubble the time
+// of a host behind them is virtual, which that of a socket is not.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// piped is served, but over pipes.
+func piped(t *testing.T, o HTTPOptions, handler http.HandlerFunc) *HTTPHost {
+	t.Helper()
+	listener := make(pipes)
+	srv := &http.Server{Handler: handler}
+	go func() { _ = srv.Serve(listener) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	o.URL, o.Dial = "http://piped", func(context.Context) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		listener <- theirs
+		return ours, nil
+	}
+	return hostFor(t, o)
+}
+
 func hostFor(t *testing.T, o HTTPOptions) *HTTPHost {
 	t.Helper()
 	h, err := NewHTTPHost(o)
@@ -186,14 +216,9 @@ func TestStatuses(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := "http://" + l.Addr().String()
-	_ = l.Close()
+	const url = "http://127.0.0.1:1" // a port that was free a moment ago may be another test's now
 	h := hostFor(t, HTTPOptions{URL: url})
-	_, err = h.Invoke(t.Context(), &Request{Body: []byte("x")})
+	_, err := h.Invoke(t.Context(), &Request{Body: []byte("x")})
 	if o := Classify(Response{}, err); o.Cause != Unreachable || !strings.Contains(err.Error(), url) {
 		t.Errorf("%v: %v", o.Cause, err)
 	}

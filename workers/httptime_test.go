@@ -14,21 +14,26 @@ import (
 )
 
 func TestTimeout(t *testing.T) {
-	release := make(chan struct{})
 	for name, early := range map[string]string{"before the header": "", "in the body": "1\n"} {
-		h := served(t, HTTPOptions{Timeout: 100 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
-			if early != "" {
-				_, _ = io.WriteString(w, early)
-				w.(http.Flusher).Flush()
+		inBubble(t, func(t *testing.T) {
+			h := piped(t, HTTPOptions{Timeout: 100 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body) // only then does the server see who leaves
+				if early != "" {
+					_, _ = io.WriteString(w, early)
+					w.(http.Flusher).Flush()
+				}
+				<-r.Context().Done()
+			})
+			began := time.Now()
+			_, err := h.Invoke(t.Context(), &Request{Body: []byte("x")})
+			if o := Classify(Response{}, err); o.Cause != Broken || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(o.Message, "--timeout") {
+				t.Errorf("%s: %v", name, err)
 			}
-			<-release
+			if took := time.Since(began); took != 100*time.Millisecond {
+				t.Errorf("%s: it took %v", name, took)
+			}
 		})
-		_, err := h.Invoke(t.Context(), &Request{Body: []byte("x")})
-		if o := Classify(Response{}, err); o.Cause != Broken || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(o.Message, "--timeout") {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
-	close(release)
 }
 
 func TestCancel(t *testing.T) {
@@ -45,8 +50,12 @@ func TestCancel(t *testing.T) {
 
 // Waiting for memory is not the host's time.
 func TestReserveStopsTheClock(t *testing.T) {
+	inBubble(t, testReserveStopsTheClock)
+}
+
+func testReserveStopsTheClock(t *testing.T) {
 	const size = 300 << 10
-	h := served(t, HTTPOptions{Timeout: 300 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
+	h := piped(t, HTTPOptions{Timeout: 300 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
 	})
 	total, calls := 0, 0
@@ -141,8 +150,8 @@ func FuzzLeap(f *testing.F) {
 		if have < 0 || limit < 1 || limit > 1<<40 || int64(have) > limit {
 			t.Skip()
 		}
-		n := leap(have, limit, declared)
-		if n < 1 || int64(have)+int64(n) > limit+1 || n > max(have, maxLeap) {
+		n := growth(have, limit, declared)
+		if n < 1 || int64(have)+int64(n) > limit+1 || n > max(have, maxDeclared) {
 			t.Errorf("leap(%d, %d, %d) = %d", have, limit, declared, n)
 		}
 	})

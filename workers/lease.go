@@ -7,34 +7,33 @@ import (
 	"time"
 )
 
-// A Lease is the right to send one request to one host. It belongs to one
-// goroutine, and ends with Release or Cancel: a lease that is kept keeps a
-// place at its host.
+// A Lease is the right to send one request to one host. A lease belongs to one
+// goroutine, and keeps a place at its host until Release or Cancel.
 type Lease struct {
-	// Records is how many records the request asks about. The caller sets it
-	// before Release; it is counted in [HostStats] when the answer is good.
+	// Records is how many records the request asks about. The caller sets Records
+	// before Release; [HostStats] counts the records of good answers.
 	Records int
 
-	member  *Member
-	granted time.Time
-	nth     int       // how many were in flight at the host with it
-	grants  int       // of the host, with this one
-	sent    time.Time // when it was granted, then when Invoke began
-	took    time.Duration
-	size    int
-	asked   int64
-	over    bool
+	member       *Member
+	granted      time.Time
+	position     int       // requests in flight at the host when the lease began, its own included
+	memberGrants int       // leases of the host so far, this lease included
+	sent         time.Time // when the lease was granted, then when Invoke began
+	took         time.Duration
+	bytes        int
+	sends        int64
+	ended        bool
 }
 
 // Member is the host that is leased.
 func (l *Lease) Member() *Member { return l.member }
 
-// Invoke sends the request to the leased host, and times it. It gives back what
-// [Host.Invoke] does.
+// Invoke sends the request to the leased host, and measures the time. The results
+// are those of [Host.Invoke].
 func (l *Lease) Invoke(ctx context.Context, r *Request) (Response, error) {
-	l.member.pool.budget.Earn()
-	l.asked++
-	l.size = len(r.Body)
+	l.member.pool.retries.earn()
+	l.sends++
+	l.bytes = len(r.Body)
 	l.sent = time.Now()
 	resp, err := l.member.host.Invoke(ctx, r)
 	l.took = time.Since(l.sent)
@@ -42,181 +41,183 @@ func (l *Lease) Invoke(ctx context.Context, r *Request) (Response, error) {
 }
 
 // Shared tells whether other requests were in flight at the host since this lease
-// began: what broke it off may have been meant for them.
+// began: another request may be why the host broke this one off.
 func (l *Lease) Shared() bool {
 	p := l.member.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return l.nth > 1 || l.member.grants != l.grants
+	return l.position > 1 || l.member.grants != l.memberGrants
 }
 
 // Took is how long the last Invoke took.
 func (l *Lease) Took() time.Duration { return l.took }
 
-// Probe sends another request to the leased host, of which Release says nothing:
-// to see whether the host is well.
+// Probe sends a further request to the leased host, to see whether the host is
+// well. Release does not count what came of a probe.
 func (l *Lease) Probe(ctx context.Context, r *Request) (Response, error) {
-	l.asked++
+	l.sends++
 	return l.member.host.Invoke(ctx, r)
 }
 
-// Release gives the place back, and notes what came of the request: o as the
-// caller judged it after parsing, and what [Blame] said about it. After a
-// Release or Cancel it does nothing, so that Cancel can always be deferred.
-func (l *Lease) Release(o Outcome, v Verdict) {
+// Release gives the place back, and tells the pool what came of the request: the
+// outcome as the caller knows it after parsing, and the verdict of [Blame]. After
+// a Release or Cancel, Release and Cancel do nothing, so that Cancel can be deferred.
+func (l *Lease) Release(o Outcome, v Verdict) { l.end(func(p *Pool) { p.learn(l, o, v) }) }
+
+// Cancel gives the place back and tells the pool nothing about the host: for a
+// request that was never sent, or whose answer is not wanted any more.
+func (l *Lease) Cancel() { l.end(func(*Pool) {}) }
+
+// end gives the place back, if the lease still has it, and calls learn with the
+// pool's lock held.
+func (l *Lease) end(learn func(*Pool)) {
 	p := l.member.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.over {
+	if l.ended {
 		return
 	}
-	p.giveBack(l)
-	p.note(l, o, v)
+	p.endLease(l)
+	learn(p)
 	p.serve()
 }
 
-// Cancel gives the place back without a word about the host: for a request that
-// was never sent, or whose answer is not wanted any more.
-func (l *Lease) Cancel() {
-	p := l.member.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l.over {
-		return
-	}
-	p.giveBack(l)
-	p.serve()
-}
-
-// giveBack ends a lease. Called with mu held, like all below.
-func (p *Pool) giveBack(l *Lease) {
-	l.over = true
+// endLease gives the place of l back. Called with mu held, like all below.
+func (p *Pool) endLease(l *Lease) {
+	l.ended = true
 	m := l.member
 	m.limiter.account(time.Now(), m.inFlight)
 	m.inFlight--
-	m.solo = false
-	m.requests += l.asked
+	m.exclusive = false
+	m.requests += l.sends
 	p.inFlight--
 }
 
-// note is the bookkeeping of one outcome.
-func (p *Pool) note(l *Lease, o Outcome, v Verdict) {
+// learn updates the host and the fleet from one outcome.
+func (p *Pool) learn(l *Lease, o Outcome, v Verdict) {
 	m, now := l.member, time.Now()
 	if o.Cause != Broken && o.Cause != Unreachable {
-		m.heard = now
+		m.lastHeard = now
 	}
 	if o.Cause == Good {
-		p.noteGood(l, now)
+		p.learnGood(l, now)
 		return
 	}
-	m.reason = reasonOf(o)
-	m.failures[o.Cause]++
-	if o.Cause != TooLarge || !m.Good() || p.othersTook(l.size, m) { // else it is about the batch
-		m.failed++
-	}
-	if v.Action == Retry || v.Action == Wait {
-		m.retries++
-	}
-	if o.Cause == TooLarge && (m.fits < int64(l.size) || !p.othersTook(l.size, m)) { // else it is no limit
-		m.learn413(l.size)
-	}
-	if o.Cause == Broken {
-		m.broken++
-	} else {
-		m.broken = 0
-	}
+	p.countFailure(l, o, v)
 	p.noteTrouble(o, v, now)
 	switch {
 	case v.Action == DropHost:
-		p.drop(m, v.Why+" ("+m.reason+")", now)
+		p.dropMember(m, v.Why+" ("+m.reason+")", now)
 	case v.Action == PauseHost:
 		m.eject()
-		m.restFor(max(v.Rest, firstRest), now)
+		m.restFor(max(v.Rest, firstBackOff), now)
 	case o.Cause == Unreachable:
-		m.wake()
+		m.signalLost()
 		m.eject()
 		m.restOrBackOff(v.Rest, l.sent, now)
 	case o.Cause == Busy:
-		// Requests overtake each other: it may have come in before others that were sent first.
-		m.limiter.busy(now, max(l.nth-1, m.inFlight))
-		// One that serves others has room for less, and needs no rest.
+		// Requests overtake each other: this request may have arrived before
+		// requests that were sent earlier, so the larger count is the safe one.
+		m.limiter.refused(now, max(l.position-1, m.inFlight))
+		// A host that serves other requests has room for fewer, and needs no rest.
 		if v.Rest > 0 || m.inFlight == 0 || m.limiter.fixed {
 			m.restOrBackOff(v.Rest, l.sent, now)
 		}
-	case m.broken >= brokenInARow, p.failsAlone(m):
+	case m.brokenInRow >= mostBrokenInRow, p.failsAlone(m):
 		m.eject()
 		m.backOff(l.sent, now)
 	case o.Cause == Broken:
-		m.limiter.bad(now, l.granted)
+		m.limiter.broke(now, l.granted)
 	}
 }
 
-// failsAlone tells whether a host fails whatever it is asked, in any way, while
-// others answer, or may do so yet: it can fail a thousand requests in the time
-// that another takes for one. It would be free all the time, and get most
-// of the job. A stretch of bad records looks the same at one host, but not beside the others;
-// and where all fail, one goes on.
+// countFailure counts a request without a good answer.
+func (p *Pool) countFailure(l *Lease, o Outcome, v Verdict) {
+	m := l.member
+	m.reason = reasonOf(o)
+	m.failures[o.Cause]++
+	if v.Action == Retry || v.Action == Wait {
+		m.retries++
+	}
+	large := o.Cause == TooLarge && m.Good() && !p.anotherTook(l.bytes, m)
+	if few := o.Cause == Unproved && l.Records > 1; !large && !few { // else the batch is to blame, or smaller ones will prove the host
+		m.failedInRow++
+	}
+	if o.Cause == TooLarge && (m.largestTaken < int64(l.bytes) || !p.anotherTook(l.bytes, m)) { // else another batch as large would be taken
+		m.learn413(l.bytes)
+	}
+	m.brokenInRow++
+	if o.Cause != Broken {
+		m.brokenInRow = 0
+	}
+}
+
+// failsAlone tells whether a host fails every request, in any way, while other
+// hosts answer or may still answer. Such a host can fail a thousand requests in
+// the time that another host takes for one answer, would always be free, and would
+// get most of the job. A stretch of bad records looks the same at a single host,
+// but makes the other hosts fail, too; and where all hosts fail, one host goes on.
 func (p *Pool) failsAlone(m *Member) bool {
-	if m.failed < failedInARow {
+	if m.failedInRow < mostFailedInRow {
 		return false
 	}
-	return p.clock.Load()-m.lastGood.Load() >= failedInARow || slices.ContainsFunc(p.members, func(o *Member) bool {
-		return o.up() && !o.probing && o.failed < failedInARow
+	return p.goodAnswers.Load()-m.lastGood.Load() >= mostFailedInRow || slices.ContainsFunc(p.members, func(o *Member) bool {
+		return o.usable() && !o.probing && o.failedInRow < mostFailedInRow
 	})
 }
 
-// noteGood: one good answer ends all suspicion against the host, and proves
-// that the fleet is alive.
-func (p *Pool) noteGood(l *Lease, now time.Time) {
+// learnGood takes a good answer, which ends all suspicion against the host, and
+// proves that the fleet is alive.
+func (p *Pool) learnGood(l *Lease, now time.Time) {
 	m := l.member
 	if m.probing {
 		m.probing = false
 		m.limiter.restart(now)
 	}
-	m.backoff, m.broken, m.failed = 0, 0, 0
-	m.usual += (l.took - m.usual) / 8
-	m.fits = max(m.fits, int64(l.size))
+	m.backoff, m.brokenInRow, m.failedInRow = 0, 0, 0
+	m.usualTime += (l.took - m.usualTime) / 8
+	m.largestTaken = max(m.largestTaken, int64(l.bytes))
 	m.records += int64(l.Records)
 	m.limiter.good(now, l.granted, l.Records, m.inFlight+1 >= m.limiter.limit)
-	m.track.note(now, m.limiter.limit)
-	// The histogram's range ends at an hour; its error is for what lies beyond.
+	m.track.add(now, m.limiter.limit)
+	// The histogram ends at an hour and refuses larger values, so they are cut to it.
 	_ = m.latency.RecordValue(min(max(l.took.Microseconds(), 1), m.latency.HighestTrackableValue()))
 	m.answerTime += l.took
-	p.trouble = time.Time{}
-	m.lastGood.Store(p.clock.Add(1))
-	m.good.Store(true)
+	p.troubledSince = time.Time{}
+	m.lastGood.Store(p.goodAnswers.Add(1))
+	m.hasAnswered.Store(true)
 }
 
-// noteTrouble starts the clock of HostWait. Only what speaks against the hosts
-// does; records that are refused do not.
+// noteTrouble starts the clock of HostWait. Only outcomes that speak against the
+// host do; refused records do not.
 func (p *Pool) noteTrouble(o Outcome, v Verdict, now time.Time) {
-	if !p.trouble.IsZero() {
+	if !p.troubledSince.IsZero() {
 		return
 	}
 	switch o.Cause {
 	case Busy, Unreachable, Broken, Denied:
-		p.trouble = now
+		p.troubledSince = now
 	default:
 		if v.Action == PauseHost {
-			p.trouble = now
+			p.troubledSince = now
 		}
 	}
 }
 
-// drop takes a host out for good.
-func (p *Pool) drop(m *Member, why string, now time.Time) {
-	if m.dropped != "" {
+// dropMember takes a host out for good.
+func (p *Pool) dropMember(m *Member, why string, now time.Time) {
+	if m.dropReason != "" {
 		return
 	}
-	m.dropped = why
-	m.wake()
-	if up, _ := p.count(); up == 0 && p.idle.IsZero() {
-		p.idle = now
+	m.dropReason = why
+	m.signalLost()
+	if up, _ := p.usable(); up == 0 && p.noneReadySince.IsZero() {
+		p.noneReadySince = now
 	}
 	p.announce()
 }
 
-// eject lets a host be probed by one request at a time until it answers well.
+// eject allows the host one request at a time until a good answer.
 func (m *Member) eject() {
 	if !m.probing {
 		m.probing = true
@@ -224,16 +225,7 @@ func (m *Member) eject() {
 	}
 }
 
-// restOrBackOff rests as long as the host asked for, else for a time that grows.
-func (m *Member) restOrBackOff(asked time.Duration, sent, now time.Time) {
-	if asked > 0 {
-		m.restFor(asked, now)
-		return
-	}
-	m.backOff(sent, now)
-}
-
-// reasonOf is an outcome in one line.
+// reasonOf says in one line what an outcome was.
 func reasonOf(o Outcome) string {
 	switch {
 	case o.Status != 0 && o.Message != "":

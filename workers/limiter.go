@@ -6,61 +6,72 @@ import (
 	"time"
 )
 
-// A limiter finds how many requests a host should have in flight at once: the
-// fewest that bring nearly the most records a second. More than that only
-// waits in the host's own queue.
+// A limiter finds how many requests a host should have in flight at once, the
+// limit: the fewest requests that bring nearly the most records a second. Further
+// requests would only wait in the host's own queue.
 //
-// It goes by steps. A limit is held for an epoch, in which the host's rate is
-// measured by Little's law: requests in flight on average, over the time that
-// a record took on average. Then the next limit is tried:
+// The search goes by steps. A limit holds for an epoch, in which the host's rate
+// is measured by Little's law: the mean number of requests in flight over the mean
+// time of a record. The phase says which limit is tried next:
 //
-//   - start: one more with each good answer, as long as answers take no longer;
-//   - climb: doubled, as long as that brings worthwhile more;
-//   - refine: halfway between the fewest that brought enough and the most that
-//     did not;
-//   - settled: held. Now and then a little more and a little less is tried, and
-//     where the rate drifts away, all begins again.
+//   - starting: one more with each good answer, while answers take no longer;
+//   - climbing: the double, while a doubling raises the rate by worthwhileGain;
+//   - refining: halfway between the smallest limit with a rate near the best and
+//     the next smaller limit that was measured;
+//   - steady: the limit stays, and is watched for a rate that drifts away, which
+//     begins the search again;
+//   - probing: now and then, from steady, a little more or a little less.
 //
-// A host that refuses (429, 503) says how many it takes itself: what was in flight
-// when it refused one, less that one. A host that breaks requests off gets half.
+// A host that refuses a request (429, 503) tells its limit: the number of the
+// other requests in flight. A host that breaks requests off gets half its limit.
 //
-// Answers are compared by time per record, and only those to batches of about one
-// size: a fixed cost per request must not look like a slow host. It never tries
-// more than ownQueue times what the host seems to serve at once, by its shortest
-// times. The ideas are Netflix's concurrency-limits (gradient of latency, probes)
-// and TCP's (slow start, a window that is not full proves nothing); what differs is
-// that a job always has more to ask, so that the rate itself can be measured.
+// Answers are compared by time per record, and only answers to batches of about
+// one size: a fixed cost per request must not look like a slow host. A limit is
+// never more than queueFactor times the requests that the host seems to serve at
+// once by its shortest times. The ideas are those of Netflix's concurrency-limits
+// (gradient of latency, probes) and of TCP (slow start, a window that is not full
+// proves nothing). The difference: a job always has more to ask, so the rate
+// itself can be measured.
 //
-// It is no more than a calculation; the pool's lock guards it.
+// A limiter only calculates. The pool's lock guards all limiters.
 type limiter struct {
-	most  int  // never above
-	fixed bool // the limit is what the user said
-	held  bool // the limit stays, while batches change
+	maxLimit int  // limit is never above
+	fixed    bool // the user gave the limit
+	frozen   bool // the limit stays, while batches change
 
-	limit  int
-	target int // limit grows to it by one for each good answer
-	phase  phase
-	epoch  epoch
-	points []point // measured in this search, ascending by limit
-	from   point   // what a probe began at
-	last   point   // the newest that was measured
-	steady float64 // records a second while settled
-	base   float64 // the shortest time a record took, as the mean of an epoch
-	queued float64 // while held: how many times longer it took at this limit
-	class  int     // of batches that are compared: the bits of their size
-	others int     // answers to batches of other classes in this epoch
+	limit        int
+	target       int // limit grows to target by one for each good answer
+	phase        phase
+	epoch        epoch
+	steadyRate   float64 // records a second while steady; 0 is not known
+	minCost      float64 // the fewest seconds that a record took, as the mean of an epoch
+	slowdown     float64 // while frozen: how many times longer than minCost a record takes
+	sizeClass    int     // the bits of the size of the batches that are compared
+	otherClasses int     // answers to batches of other size classes in this epoch
 
-	probeAt   time.Time
-	probeWait time.Duration
-	down      bool // the next probe tries less
-	drifted   bool // the last epoch's rate was far from the others
+	search
+	counts
+}
 
-	proven  int // good answers since the limit changed
-	refused int // and refusals
-	broken  int // and broken requests
-	had     int // the limit before a row of refusals; 0 without
-	hadAt   time.Time
-	cutAt   time.Time
+// search is what a limiter remembers of its searches and probes.
+type search struct {
+	points      []point // limits measured in this search, ascending
+	newestPoint point   // the point measured last
+	probeFrom   point   // the point at which the probe began
+	probeAt     time.Time
+	probeWait   time.Duration
+	probeDown   bool // the next probe tries a lower limit
+	drifted     bool // the last epoch's rate was far from steadyRate
+}
+
+// counts is how the host took requests.
+type counts struct {
+	goodCount    int       // good answers since the limit changed
+	refusedCount int       // refusals since the limit changed
+	brokenCount  int       // broken requests since the limit changed
+	limitBefore  int       // the limit before a row of refusals; 0 without refusals
+	refusedAt    time.Time // when the row of refusals began
+	cutAt        time.Time // when a refusal or a broken request lowered the limit last
 }
 
 type phase uint8
@@ -69,57 +80,59 @@ const (
 	starting phase = iota
 	climbing
 	refining
-	settled
+	steady
 	probing
 )
 
-// point is a limit and the records a second that it brought.
+// point is a limit and the records a second that the host served with it.
 type point struct {
 	limit int
 	rate  float64
 }
 
 const (
-	// firstLimit is where a search begins: what one request takes alone is what
-	// a host's own queue is told from.
+	// firstLimit is where a search begins: the time of a request alone shows later
+	// how long requests wait in the host's own queue.
 	firstLimit = 1
-	// worthwhile is by how much a doubling has to raise the rate.
-	worthwhile = 0.05
-	// near is the share of the best rate that a search is content with, for chance is as
-	// large, and it gets some on top; enough is the share that a probe has to keep.
-	near   = 0.96
-	enough = 0.98
-	// spare is the part of a limit that it gets on top: it makes up for the way
-	// there and back, and for what chance made too low.
-	spare = 8
-	// slower is by what factor a round of the start may take longer than the
-	// quickest one.
-	slower = 1.3
-	// full is the share of the limit that must have been in flight for an epoch
-	// to tell anything.
-	full = 0.85
-	// ownQueue is how many times what a host serves at once it is tried with.
-	ownQueue = 4.5
-	// drift is by what factor the rate may change before it is another host.
-	drift = 1.6
+	// worthwhileGain is the share by which a doubled limit has to raise the rate.
+	worthwhileGain = 0.05
+	// nearBest is the share of the best rate that a search is content with:
+	// chance is as large, and spareDivisor adds to the limit. probeKeeps is the share
+	// of the rate that a probe of a lower limit has to keep.
+	nearBest   = 0.96
+	probeKeeps = 0.98
+	// spareDivisor sets how much is added to a limit that was found: an eighth. The
+	// addition covers the time on the network, and a limit found too low by chance.
+	spareDivisor = 8
+	// slowerFactor is how many times the cost of the quickest round a round of the
+	// start may have per record.
+	slowerFactor = 1.3
+	// fullShare is the share of the limit that must have been in flight, or the
+	// epoch proves nothing.
+	fullShare = 0.85
+	// queueFactor times the requests that a host serves at once is its highest limit.
+	queueFactor = 4.5
+	// driftFactor is the change of the rate after which the search begins again.
+	driftFactor = 1.6
 
-	// remembered is how long a host counts as one that refuses: it is gone up to
-	// in small steps.
-	remembered = 5 * time.Minute
+	// refusalMemory is for how long after a refusal the limit grows in small steps.
+	refusalMemory = 5 * time.Minute
 
-	// longestEpoch ends an epoch that has an answer for each request in flight.
+	// longestEpoch ends an epoch early if it has an answer for each request in flight.
 	longestEpoch = 5 * time.Second
 
-	firstProbe = 5 * time.Second
-	slowProbe  = time.Minute
+	// firstProbeWait is from the end of a search to the first probe. A probe that
+	// found nothing doubles the wait, up to longestProbeWait.
+	firstProbeWait   = 5 * time.Second
+	longestProbeWait = time.Minute
 )
 
 func newLimiter(fixed, most int) limiter {
-	l := limiter{most: max(most, 1)}
+	l := limiter{maxLimit: max(most, 1)}
 	if fixed > 0 {
-		l.fixed, l.most = true, fixed
+		l.fixed, l.maxLimit = true, fixed
 	}
-	l.limit = min(firstLimit, l.most)
+	l.limit = min(firstLimit, l.maxLimit)
 	if l.fixed {
 		l.limit = fixed
 	}
@@ -127,197 +140,201 @@ func newLimiter(fixed, most int) limiter {
 	return l
 }
 
-// begin measures the limit that holds from now on.
-func (l *limiter) begin(now time.Time) {
+// beginEpoch begins to measure the limit.
+func (l *limiter) beginEpoch(now time.Time) {
 	l.epoch = epoch{began: now}
-	l.others = 0
+	l.otherClasses = 0
 }
 
-// move goes to another limit: down at once, up by one for each good answer.
+// move goes to another limit: down at once, up by one with each good answer.
 func (l *limiter) move(to int, now time.Time) {
-	to = max(1, min(to, l.most))
+	to = max(1, min(to, l.maxLimit))
 	l.target = to
 	if to < l.limit {
 		l.limit = to
 	}
-	l.proven, l.refused, l.broken = 0, 0, 0
-	l.epoch = epoch{} // begins when no more than that is in flight, see account
+	l.goodCount, l.refusedCount, l.brokenCount = 0, 0, 0
+	l.epoch = epoch{} // account begins the epoch once no more than the limit is in flight
 	if l.limit == to {
 		l.epoch.pending = true
 	}
 }
 
-// account is called before the number in flight changes.
+// account is called before the number of requests in flight changes from inFlight.
 func (l *limiter) account(now time.Time, inFlight int) {
 	switch e := &l.epoch; {
 	case e.pending && inFlight <= l.limit:
-		l.begin(now)
+		l.beginEpoch(now)
 	case !e.began.IsZero():
-		e.area += float64(inFlight) * now.Sub(e.last(now)).Seconds()
+		e.requestSeconds += float64(inFlight) * now.Sub(e.advance(now)).Seconds()
 	}
 }
 
-// good counts an answer to so many records. sent is when its place was taken, used
-// tells whether all places were: else there is no need for more.
-func (l *limiter) good(now, sent time.Time, records int, used bool) {
+// good counts a good answer to so many records, whose request was sent at sent.
+// saturated tells whether the host had limit requests in flight; with fewer, a
+// higher limit is not needed.
+func (l *limiter) good(now, sent time.Time, records int, saturated bool) {
 	if l.fixed {
 		return
 	}
-	l.proven++
-	l.answers(now, sent)
+	l.goodCount++
+	l.regain(now, sent)
 	if records < 1 {
 		return
 	}
-	if l.held {
-		l.heldSample(now.Sub(sent).Seconds(), records)
+	if l.frozen {
+		l.frozenSample(now.Sub(sent).Seconds(), records)
 		return
 	}
-	if used && l.phase == starting && len(l.points) > 0 && l.limit < l.ceiling(l.points[0]) {
+	if saturated && l.phase == starting && len(l.points) > 0 && l.limit < l.ceiling(l.points[0]) {
 		l.limit++
 		l.target = l.limit
 	}
 	if l.limit < l.target {
-		if !used {
+		if !saturated {
 			return
 		}
 		if l.limit++; l.limit == l.target {
-			l.begin(now)
+			l.beginEpoch(now)
 		}
 		return
 	}
 	e := &l.epoch
 	if e.began.IsZero() && !e.pending {
-		l.begin(now)
+		l.beginEpoch(now)
 	}
 	if e.pending || sent.Before(e.began) || !l.comparable(records) {
 		return
 	}
 	e.add(now.Sub(sent).Seconds(), records)
-	if l.told(now) {
-		l.decide(now)
+	if l.conclusive(now) {
+		l.endEpoch(now)
 	}
 }
 
-// told tells whether the epoch has shown enough: an answer for each request in
-// flight, and then until the mean is known well, but not for ever. A climb goes
-// on as soon as it is plain that the last step was worth it.
-func (l *limiter) told(now time.Time) bool {
+// conclusive tells whether the epoch can end: with an answer for each request in
+// flight, once the mean is known well, or after so many answers that waiting for
+// more is too long. A climb goes on as soon as the last step's worth is plain.
+func (l *limiter) conclusive(now time.Time) bool {
 	e := &l.epoch
-	if now.Sub(e.began) > longestEpoch && e.n >= max(l.limit, 4) {
+	if now.Sub(e.began) > longestEpoch && e.answers >= max(l.limit, 4) {
 		return true
 	}
 	switch l.phase {
 	case starting:
-		return e.n >= max(l.limit/2, 4)
+		return e.answers >= max(l.limit/2, 4)
 	case climbing:
 		least := max(l.limit, 4)
-		return e.n >= least && (l.plain(now) || e.doubt() <= 0.03 || e.n >= 3*least)
-	case settled: // many epochs are taken together
-		return e.n >= max(l.limit, 12)
+		return e.answers >= least && (l.plainlyDecided(now) || e.doubt() <= 0.03 || e.answers >= 3*least)
+	case steady: // steadyRate averages many epochs
+		return e.answers >= max(l.limit, 12)
 	}
 	least, most, longest := max(l.limit, 12), 0.02, 3
-	if l.phase == probing { // compared with a rate that is known well
-		if most, longest = 0.015, 8; e.n >= max(l.limit, 4) && e.rate(now)*(1+3*e.doubt()) < enough*l.from.rate {
-			return true // plainly worse
+	if l.phase == probing { // the rate is compared with a rate that is known well
+		if most, longest = 0.015, 8; e.answers >= max(l.limit, 4) && e.rate(now)*(1+3*e.doubt()) < probeKeeps*l.probeFrom.rate {
+			return true // the probe is plainly worse
 		}
 	}
-	return e.n >= least && (e.doubt() <= most || e.n >= longest*least)
+	return e.answers >= least && (e.doubt() <= most || e.answers >= longest*least)
 }
 
-// plain tells whether the rate is far from the least that makes a step worthwhile.
-func (l *limiter) plain(now time.Time) bool {
+// plainlyDecided tells whether the rate is so far from the worthwhile rate that more
+// answers cannot change the decision.
+func (l *limiter) plainlyDecided(now time.Time) bool {
 	if len(l.points) == 0 {
 		return true
 	}
 	e, before := &l.epoch, l.points[len(l.points)-1]
-	rate, least, doubt := e.rate(now), l.least(before, l.limit), 3*e.doubt()
+	rate, least, doubt := e.rate(now), l.worthwhileRate(before, l.limit), 3*e.doubt()
 	return rate*(1-doubt) >= least || rate*(1+doubt) < least
 }
 
-// least is the rate that makes a step from before worthwhile.
-func (l *limiter) least(before point, limit int) float64 {
-	return before.rate * (1 + worthwhile*math.Log2(float64(limit)/float64(before.limit)))
+// worthwhileRate is the rate from which the step from before to limit pays.
+func (l *limiter) worthwhileRate(before point, limit int) float64 {
+	return before.rate * (1 + worthwhileGain*math.Log2(float64(limit)/float64(before.limit)))
 }
 
-// comparable tells whether a batch of so many records is of the size that
-// counts. When most are of another size, that one counts from then on.
+// comparable tells whether a batch of so many records is of the size class that
+// is measured. When most batches are of another class, that class is measured
+// from now on.
 func (l *limiter) comparable(records int) bool {
 	class := bits.Len(uint(records))
-	if l.class == class {
+	if l.sizeClass == class {
 		return true
 	}
-	if l.others++; l.class != 0 && l.others <= 2*max(l.epoch.n, l.limit) {
+	if l.otherClasses++; l.sizeClass != 0 && l.otherClasses <= 2*max(l.epoch.answers, l.limit) {
 		return false
 	}
-	l.class, l.base, l.steady = class, 0, 0
+	l.sizeClass, l.minCost, l.steadyRate = class, 0, 0
 	if l.phase == probing {
-		l.giveUp()
+		l.abandonProbe()
 		return false
 	}
 	l.points = l.points[:0]
 	began := l.epoch.began
-	l.epoch = epoch{began: began, at: l.epoch.at, area: l.epoch.area}
-	l.others = 0
+	l.epoch = epoch{began: began, countedTo: l.epoch.countedTo, requestSeconds: l.epoch.requestSeconds}
+	l.otherClasses = 0
 	return true
 }
 
-// decide ends an epoch.
-func (l *limiter) decide(now time.Time) {
+// endEpoch ends an epoch and decides which limit is next.
+func (l *limiter) endEpoch(now time.Time) {
 	e := &l.epoch
-	inFlight, cost := e.inFlight(now), e.took/float64(e.records)
+	inFlight, cost := e.inFlight(now), e.seconds/float64(e.records)
 	here := point{l.limit, e.rate(now)}
-	l.last = here
-	if l.base == 0 || cost < l.base {
-		l.base = cost
+	l.newestPoint = here
+	if l.minCost == 0 || cost < l.minCost {
+		l.minCost = cost
 	}
 	switch {
 	case l.phase == starting:
-		l.start(here, inFlight, now)
-	case inFlight < full*float64(l.limit):
+		l.endRound(here, inFlight, now)
+	case inFlight < fullShare*float64(l.limit):
 		l.starved(now)
-	case l.phase == settled:
-		l.watch(here, now)
+	case l.phase == steady:
+		l.endSteadyEpoch(here, now)
 	case l.phase == probing:
-		l.judge(here, now)
+		l.endProbe(here, now)
 	default:
-		l.search(here, now)
+		l.endStep(here, now)
 	}
 	if !l.epoch.pending && l.limit == l.target {
-		l.begin(now)
+		l.beginEpoch(now)
 	}
 }
 
-// start ends a round of the start. A first one shows how long an answer takes
-// alone; when they take longer, as many as there were then are measured.
-func (l *limiter) start(here point, inFlight float64, now time.Time) {
+// endRound ends a round of the start. The first round shows how long an answer
+// takes alone. When answers take longer than that, the climb begins at the limit
+// with which the round began.
+func (l *limiter) endRound(here point, inFlight float64, now time.Time) {
 	began, cost := 1, inFlight/here.rate
 	if len(l.points) > 0 {
 		began = l.points[0].limit
 	}
-	// What was answered in this round was sent when no more were in flight than when it began.
+	// The requests answered in this round were sent with at most began in flight.
 	l.points = append(l.points[:0], point{here.limit, min(float64(began), inFlight) / cost})
-	if cost < slower*l.base && l.limit < l.most {
+	if cost < slowerFactor*l.minCost && l.limit < l.maxLimit {
 		return
 	}
 	l.phase, l.points = climbing, l.points[:0]
 	l.move(began, now)
 }
 
-// starved: the job had no more to ask, so nothing can be said of the limit.
+// starved ends an epoch in which the job had too few requests to test the limit.
 func (l *limiter) starved(now time.Time) {
 	if l.phase == probing {
-		l.giveUp()
+		l.abandonProbe()
 	}
-	if l.phase != settled {
-		l.settle(now)
+	if l.phase != steady {
+		l.holdSteady(now)
 	}
 }
 
-// ceiling is the most that may be tried after here.
+// ceiling is the highest limit that may be tried after here.
 func (l *limiter) ceiling(here point) int {
-	if here.rate == 0 || l.base == 0 {
-		return l.most
+	if here.rate == 0 || l.minCost == 0 {
+		return l.maxLimit
 	}
-	served := here.rate * l.base // at once
-	return min(l.most, max(2, int(ownQueue*served)))
+	served := here.rate * l.minCost // requests at once
+	return min(l.maxLimit, max(2, int(queueFactor*served)))
 }

@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
-// busy: a host refused a request, and seems to serve so many others. At a limit
-// that has served well, one refusal in a hundred answers is not listened to.
-func (l *limiter) busy(now time.Time, others int) {
+// refused lowers the limit after a 429 or 503 to others, the number of other
+// requests that the host seems to serve. At a limit that has served well one
+// refusal in a hundred answers changes nothing.
+func (l *limiter) refused(now time.Time, others int) {
 	if l.fixed {
 		return
 	}
-	if l.had == 0 {
-		l.had, l.hadAt = l.limit, now
+	if l.limitBefore == 0 {
+		l.limitBefore, l.refusedAt = l.limit, now
 	}
-	if others >= l.limit && l.limit > 1 { // sent under an older limit
+	if others >= l.limit && l.limit > 1 { // the request was sent under a higher limit
 		return
 	}
-	l.refused++
-	trusted := l.phase == settled && l.proven > 4*l.limit
-	if trusted && l.refused*100 <= max(l.proven, 100) {
+	l.refusedCount++
+	trusted := l.phase == steady && l.goodCount > 4*l.limit
+	if trusted && l.refusedCount*100 <= max(l.goodCount, 100) {
 		return
 	}
 	waited := l.probeWait
@@ -28,119 +29,121 @@ func (l *limiter) busy(now time.Time, others int) {
 		waited = 0
 	}
 	l.cutAt = now
-	l.steady = 0
+	l.steadyRate = 0
 	l.move(others, now)
-	l.settle(now)
+	l.holdSteady(now)
 	l.probeWait = waited
-	l.later(now)
-	l.down = false
+	l.postponeProbe(now)
+	l.probeDown = false
 }
 
-// answers: a good answer came to a request that was sent then. A host that refused
-// more than half of what it used to get, and nothing but refused what was sent
-// since it began to, was away and not full: it gets back what it had, twice as many
-// each round.
-func (l *limiter) answers(now, sent time.Time) {
-	had := l.had
-	if had == 0 || !sent.After(l.hadAt) {
+// regain is called with a good answer to a request sent at sent. A host that lost
+// more than half its limit in a row of refusals, and answered no request sent since
+// the row began, was away and not full: the host regains its limit, doubled each round.
+func (l *limiter) regain(now, sent time.Time) {
+	had := l.limitBefore
+	if had == 0 || !sent.After(l.refusedAt) {
 		return
 	}
-	if l.had = 0; l.held || 2*l.limit >= had {
+	if l.limitBefore = 0; l.frozen || 2*l.limit >= had {
 		return
 	}
-	l.phase, l.points, l.steady, l.probeWait = climbing, l.points[:0], 0, 0
+	l.phase, l.points, l.steadyRate, l.probeWait = climbing, l.points[:0], 0, 0
 	l.move(l.limit, now)
-	l.target = min(had, l.most)
+	l.target = min(had, l.maxLimit)
 	l.epoch.pending = false
 }
 
-// bad: a request came to no end. When more than one in five does, the host gets half.
-func (l *limiter) bad(now, sent time.Time) {
+// broke counts a request without a whole response. When more than one request in
+// five breaks, the host gets half its limit.
+func (l *limiter) broke(now, sent time.Time) {
 	if l.fixed || sent.Before(l.cutAt) {
 		return
 	}
-	l.broken++
-	if l.broken < 3 || l.broken*5 < l.broken+l.proven {
+	l.brokenCount++
+	if l.brokenCount < 3 || l.brokenCount*5 < l.brokenCount+l.goodCount {
 		return
 	}
 	l.cutAt = now
-	l.steady, l.probeWait = 0, 0
+	l.steadyRate, l.probeWait = 0, 0
 	l.move(l.limit/2, now)
-	l.settle(now)
-	l.down = false
+	l.holdSteady(now)
+	l.probeDown = false
 }
 
-// restart is for a host that was away: from one request up to what it had, twice
-// as many each round.
+// restart begins at a limit of 1, after the host was away, and goes back up to the
+// limit it had, doubled each round.
 func (l *limiter) restart(now time.Time) {
-	if l.fixed || l.held {
+	if l.fixed || l.frozen {
 		return
 	}
 	had := max(l.target, l.limit)
 	if l.phase == probing {
-		had = l.from.limit
+		had = l.probeFrom.limit
 	}
-	l.phase, l.points, l.steady, l.probeWait = climbing, l.points[:0], 0, 0
+	l.phase, l.points, l.steadyRate, l.probeWait = climbing, l.points[:0], 0, 0
 	l.move(1, now)
 	l.target = had
 	l.epoch.pending = l.limit == l.target
 }
 
-// hold keeps the limit where it is, but for what the host refuses, until release; with
-// one, it keeps it at one, and the search begins anew.
-func (l *limiter) hold(one bool) {
-	if l.fixed || l.held {
+// freeze keeps the limit where it is until unfreeze; only refusals and broken
+// requests still lower it. With single the limit is 1, and the search begins anew
+// after unfreeze.
+func (l *limiter) freeze(single bool) {
+	if l.fixed || l.frozen {
 		return
 	}
-	if one {
-		fresh := newLimiter(0, l.most)
-		fresh.held, fresh.queued = true, 1
+	if single {
+		fresh := newLimiter(0, l.maxLimit)
+		fresh.frozen, fresh.slowdown = true, 1
 		*l = fresh
 		return
 	}
 	l.limit = max(l.limit, l.target)
 	switch l.phase {
 	case probing:
-		l.limit, l.phase = l.from.limit, settled
-	case refining: // what is tried just now is less, but not the best
+		l.limit, l.phase = l.probeFrom.limit, steady
+	case refining: // the limit tried now is lower than the best
 		best, _ := l.bracket()
-		l.limit, l.phase, l.last = l.spared(best), settled, best
+		l.limit, l.phase, l.newestPoint = l.withSpare(best), steady, best
 	}
-	if l.phase < settled && l.base > 0 && l.last.rate > 0 { // not found yet: what it seems to serve
-		l.limit = max(1, min(l.limit, int(math.Ceil(1.25*l.last.rate*l.base))))
+	if l.phase < steady && l.minCost > 0 && l.newestPoint.rate > 0 { // the search has not ended: take the requests that the host seems to serve at once
+		l.limit = max(1, min(l.limit, int(math.Ceil(1.25*l.newestPoint.rate*l.minCost))))
 	}
-	l.held, l.target, l.class = true, l.limit, 0
-	l.queued = 1
-	if l.base > 0 && l.last.rate > 0 {
-		l.queued = max(1, float64(l.last.limit)/(l.last.rate*l.base))
+	l.frozen, l.target, l.sizeClass = true, l.limit, 0
+	l.slowdown = 1
+	if l.minCost > 0 && l.newestPoint.rate > 0 {
+		l.slowdown = max(1, float64(l.newestPoint.limit)/(l.newestPoint.rate*l.minCost))
 	}
 	l.epoch = epoch{}
 }
 
-// heldSample learns how long the newest size of batches takes at this limit.
-func (l *limiter) heldSample(took float64, records int) {
-	if class := bits.Len(uint(records)); class != l.class {
-		l.class, l.epoch = class, epoch{}
+// frozenSample learns how many seconds a record of the newest batch size takes at
+// the frozen limit.
+func (l *limiter) frozenSample(took float64, records int) {
+	if class := bits.Len(uint(records)); class != l.sizeClass {
+		l.sizeClass, l.epoch = class, epoch{}
 	}
 	l.epoch.add(took, records)
 }
 
-// release goes on from the limit that was held. How long a record takes alone is
-// known by how much longer it took with others before.
-func (l *limiter) release(now time.Time) {
-	if !l.held {
+// unfreeze goes on from the frozen limit. The seconds that a record takes alone
+// are estimated: the seconds at the frozen limit over slowdown.
+func (l *limiter) unfreeze(now time.Time) {
+	if !l.frozen {
 		return
 	}
-	l.held, l.down, l.base, l.steady, l.probeWait = false, false, 0, 0, 0
-	if e := &l.epoch; e.n > 0 {
-		l.base = e.took / float64(e.records) / l.queued
+	l.frozen, l.probeDown, l.minCost, l.steadyRate, l.probeWait = false, false, 0, 0, 0
+	if e := &l.epoch; e.answers > 0 {
+		l.minCost = e.seconds / float64(e.records) / l.slowdown
 	}
 	l.points = l.points[:0]
 	switch {
-	case l.phase == starting && l.base > 0:
-		l.points = append(l.points, point{l.limit, float64(l.limit) / l.base})
+	case l.phase == starting && l.minCost > 0:
+		l.points = append(l.points, point{l.limit, float64(l.limit) / l.minCost})
 	case l.phase != starting && l.phase != climbing:
-		l.settle(now)
+		l.holdSteady(now)
 	}
 	l.move(l.limit, now)
 }

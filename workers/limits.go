@@ -1,45 +1,32 @@
 package workers
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 const (
 	defaultConns    = 64
 	defaultPatience = 10 * time.Minute
-	// DefaultMaxConcurrency is how many requests a host gets at once at most,
-	// where their number is found and not told.
+	// DefaultMaxConcurrency is the most requests that a host gets at once where
+	// their number is found and not given.
 	DefaultMaxConcurrency = 256
+	// DefaultBatchRecords is the size of a batch, in records, where no better size can
+	// be found.
+	DefaultBatchRecords = 100
 )
 
-// Limits say how hard the fleet is driven and how long it is waited for. The
-// zero value works.
+// Limits say how hard the fleet is driven and how long the job waits for the
+// fleet. The zero value works.
 type Limits struct {
 	// Concurrency is the number of requests in flight per host; 0 finds the best
-	// for each, up to MaxConcurrency (0 is 256) and to what the host says of itself.
+	// number for each host, up to MaxConcurrency (0 is 256) and to the
+	// Parameters.MaxConcurrent of the host.
 	Concurrency, MaxConcurrency int
-	// HostWait is how long to go on without a good answer once hosts are in
-	// trouble; ReadyTimeout how long to wait while no host is ready. 0 means 10 minutes.
+	// HostWait is how long the job goes on without a good answer once hosts are in
+	// trouble, or once a request waits while every ready host rests. ReadyTimeout is
+	// how long the job waits while no host is ready. 0 means 10 minutes.
 	HostWait, ReadyTimeout time.Duration
 }
 
-// Validate names the field that is wrong and its fix.
-func (l Limits) Validate() error {
-	switch {
-	case l.Concurrency < 0:
-		return fmt.Errorf("--concurrency is %d: give auto or a number of at least 1", l.Concurrency)
-	case l.MaxConcurrency < 0:
-		return fmt.Errorf("--max-concurrency is %d: give a number of at least 1", l.MaxConcurrency)
-	case l.HostWait < 0:
-		return fmt.Errorf("--host-wait is %v: give a duration of at least 0", l.HostWait)
-	case l.ReadyTimeout < 0:
-		return fmt.Errorf("--ready-timeout is %v: give a duration of at least 0", l.ReadyTimeout)
-	}
-	return nil
-}
-
-// withDefaults replaces what is unset, or senseless, by its default.
+// withDefaults replaces what is unset, or below 0, by its default.
 func (l Limits) withDefaults() Limits {
 	l.Concurrency = max(l.Concurrency, 0)
 	if l.MaxConcurrency <= 0 {
@@ -54,8 +41,8 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// limiter is that of a host with these parameters: the flag, then the host's own
-// word, which is a bound, then what is found.
+// limiter makes the limiter of a host with parameters p: Concurrency stands where
+// it is given; else the limit is found, up to MaxConcurrency and MaxConcurrent.
 func (l Limits) limiter(p Parameters) limiter {
 	most := l.MaxConcurrency
 	if p.MaxConcurrent > 0 {
@@ -64,7 +51,7 @@ func (l Limits) limiter(p Parameters) limiter {
 	return newLimiter(l.Concurrency, most)
 }
 
-// strictest merges what two hosts tell: a batch must suit both.
+// strictest merges the parameters of two hosts: a batch must suit both.
 func strictest(a, b Parameters) Parameters {
 	return Parameters{
 		MaxConcurrent: lesser(a.MaxConcurrent, b.MaxConcurrent),

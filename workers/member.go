@@ -4,107 +4,105 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 const (
-	firstRest = 100 * time.Millisecond
-	slowRest  = 30 * time.Second
-	// brokenInARow is how many requests in a row a host may break before it is ejected.
-	brokenInARow = 3
-	// failedInARow is how many requests in a row a host may fail in any way
-	// while another does not, before it is ejected.
-	failedInARow = 5
-	// quiet is how many times what an answer takes a host may say nothing before
-	// nobody waits for it who could have another.
-	quiet = 4
+	firstBackOff   = 100 * time.Millisecond
+	longestBackOff = 30 * time.Second
+	// mostBrokenInRow is how many requests in a row a host may break before the
+	// host is ejected.
+	mostBrokenInRow = 3
+	// mostFailedInRow is how many requests in a row a host may fail in any way,
+	// while another host answers, before the host is ejected.
+	mostFailedInRow = 5
+	// silentFactor is how many usual answer times a host may stay silent before
+	// waiters stop waiting for the host and take the host they avoid.
+	silentFactor = 4
 )
 
-// A Member is one host of a [Pool], with what the pool knows about it.
+// A Member is one host of a [Pool], with what the pool knows about the host. The
+// methods may be called concurrently.
 type Member struct {
-	pool     *Pool
-	host     Host
-	good     atomic.Bool
-	lastGood atomic.Uint64
-	payload  atomic.Int64
+	pool         *Pool
+	host         Host
+	payloadLimit atomic.Int64
+	given
 
-	// All below is guarded by pool.mu.
-	ready    bool
-	params   Parameters
-	limiter  limiter
-	inFlight int
-	dropped  string        // why; empty while in use
-	gone     bool          // dropped because its server is gone for good, not because it is the wrong one
-	source   Source        // that found it; nil for the job's own hosts
-	grants   int           // leases so far
-	solo     bool          // its one lease is to have it alone
-	lost     chan struct{} // holds a token after it could not be reached
-	reason   string        // the last thing that went wrong
-	rest     time.Time     // no request before
-	rested   time.Time     // when the last rest began
-	backoff  time.Duration
-	heard    time.Time     // when it answered last, or was asked first while it was asked nothing
-	usual    time.Duration // that a good answer takes, about
-	broken   int           // in a row
-	failed   int           // in a row, in any way
-	probing  bool          // ejected: one request at a time until a good answer
-	fits     int64         // the largest payload answered well, in bytes
+	// The fields below are guarded by pool.mu.
+	ready        bool
+	params       Parameters
+	limiter      limiter
+	inFlight     int
+	dropReason   string        // why the host was dropped; empty while in use
+	serverGone   bool          // the host was dropped because its server is gone for good, not because it is the wrong host
+	source       Source        // found the host; nil for a host of Fleet.Hosts
+	grants       int           // number of leases so far
+	exclusive    bool          // the host's one lease keeps other requests away
+	lost         chan struct{} // holds a token after the host could not be reached
+	largestTaken int64         // the largest payload answered well, in bytes
+	health
+	rest
+	totals
+}
 
-	requests, records, retries, ejections, hedges int64
+// given is what a host has answered.
+type given struct {
+	hasAnswered atomic.Bool
+	lastGood    atomic.Uint64
+	looks       looks // of the answers
+}
 
-	track track
+// health is how well a host has answered lately.
+type health struct {
+	reason      string        // the last failure, in one line
+	lastHeard   time.Time     // when the host answered last, or got a request while idle
+	usualTime   time.Duration // of a good answer, a moving mean
+	brokenInRow int           // requests in a row without a whole response
+	failedInRow int           // requests in a row without a good answer
+	probing     bool          // the host is ejected: one request at a time until a good answer
+}
 
-	answerTime time.Duration           // of all good answers together
-	failures   map[Cause]int64         // requests without one
-	latency    *hdrhistogram.Histogram // microseconds
+// rest is a time in which a host gets no requests.
+type rest struct {
+	restUntil time.Time     // the host gets no request before
+	restBegan time.Time     // when the last rest began
+	backoff   time.Duration // the bound of the last random rest; 0 after a good answer
 }
 
 func newMember(p *Pool, h Host) *Member {
-	return &Member{pool: p, host: h, limiter: p.limits.limiter(Parameters{}), reason: "not ready yet",
-		failures: map[Cause]int64{}, lost: make(chan struct{}, 1), latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
+	return &Member{pool: p, host: h, limiter: p.limits.limiter(Parameters{}), lost: make(chan struct{}, 1),
+		health: health{reason: "not ready yet"}, totals: newTotals()}
 }
 
 // Name is the host's name, without secrets.
 func (m *Member) Name() string { return m.host.Name() }
 
-// wake lets [Pool.Watch] look at the host again.
-func (m *Member) wake() {
+// signalLost lets [Pool.Watch] ask the host again.
+func (m *Member) signalLost() {
 	select {
 	case m.lost <- struct{}{}:
 	default:
 	}
 }
 
-// Host is the host itself.
+// Host is the host, as the fleet or the source gave it.
 func (m *Member) Host() Host { return m.host }
 
 // Good tells whether the host has given a good answer.
-func (m *Member) Good() bool { return m.good.Load() }
+func (m *Member) Good() bool { return m.hasAnswered.Load() }
 
 // LastGood is what [Pool.Clock] stood at right after the host's last good
-// answer: a clock noted earlier is smaller exactly if it has answered since.
+// answer: an earlier reading of the clock is smaller exactly if the host has
+// answered since.
 func (m *Member) LastGood() uint64 { return m.lastGood.Load() }
 
-// PayloadLimit is the size in bytes that the host's 413s have taught; 0 is no limit.
-func (m *Member) PayloadLimit() int { return int(m.payload.Load()) }
+// usable tells whether the host can get requests, now or after a rest.
+func (m *Member) usable() bool { return m.ready && m.dropReason == "" }
 
-// learn413 halves the limit below what was refused, but never below a payload
-// that was taken.
-func (m *Member) learn413(size int) {
-	limit := max(int64(size)/2, min(m.fits, int64(size)-1), 1)
-	if old := m.payload.Load(); old == 0 || limit < old {
-		m.payload.Store(limit)
-	}
-}
-
-// up: it can be used, now or after a rest.
-func (m *Member) up() bool { return m.ready && m.dropped == "" }
-
-// room is how many more requests the host may get at once.
+// room is how many more requests the host may get now.
 func (m *Member) room() int {
 	switch {
-	case m.solo || m.pool.reserved == m:
+	case m.exclusive || m.pool.reservedMember == m:
 		return 0
 	case m.probing:
 		return 1 - m.inFlight
@@ -112,33 +110,45 @@ func (m *Member) room() int {
 	return m.limiter.limit - m.inFlight
 }
 
-// free: it can take a request now.
+// free tells whether the host can take a request now.
 func (m *Member) free(now time.Time) bool {
-	return m.up() && m.room() > 0 && !now.Before(m.rest)
+	return m.usable() && m.room() > 0 && !now.Before(m.restUntil)
 }
 
-// quietUntil is up to when the host may say nothing, and still be worth waiting for.
-func (m *Member) quietUntil() time.Time { return m.heard.Add(max(soonRest, quiet*m.usual)) }
+// worthWaitingUntil is until when a silent host is worth waiting for.
+func (m *Member) worthWaitingUntil() time.Time {
+	return m.lastHeard.Add(max(soonRest, silentFactor*m.usualTime))
+}
 
-// lighter compares load by share of the limit.
-func (m *Member) lighter(o *Member) bool {
+// lessLoaded compares the shares of the limits that are in flight.
+func (m *Member) lessLoaded(o *Member) bool {
 	return m.inFlight*o.limiter.limit < o.inFlight*m.limiter.limit
 }
 
-// restFor makes the host rest for d, or for longer if it does already.
-func (m *Member) restFor(d time.Duration, now time.Time) {
-	m.rested = now
-	if until := now.Add(d); until.After(m.rest) {
-		m.rest = until
+// restFor makes the host rest for d, or until the end of a longer rest.
+func (r *rest) restFor(d time.Duration, now time.Time) {
+	r.restBegan = now
+	if until := now.Add(d); until.After(r.restUntil) {
+		r.restUntil = until
 	}
 }
 
-// backOff rests the host for a random time below a bound that doubles. Requests
-// sent before the last rest began tell nothing new, so a burst counts once.
-func (m *Member) backOff(sent, now time.Time) {
-	if m.backoff > 0 && !sent.After(m.rested) {
+// restOrBackOff rests the host for the time it asked for, else for a time that grows.
+func (r *rest) restOrBackOff(asked time.Duration, sent, now time.Time) {
+	if asked > 0 {
+		r.restFor(asked, now)
 		return
 	}
-	m.backoff = min(max(2*m.backoff, firstRest), slowRest)
-	m.restFor(1+rand.N(m.backoff), now)
+	r.backOff(sent, now)
+}
+
+// backOff rests the host for a random time below a bound that doubles, up to
+// longestBackOff. A request sent before the last rest began tells nothing new, so
+// a burst of failures counts once.
+func (r *rest) backOff(sent, now time.Time) {
+	if r.backoff > 0 && !sent.After(r.restBegan) {
+		return
+	}
+	r.backoff = min(max(2*r.backoff, firstBackOff), longestBackOff)
+	r.restFor(1+rand.N(r.backoff), now)
 }

@@ -19,7 +19,7 @@ type outage struct {
 
 func (o *outage) Invoke(ctx context.Context, r *Request) (Response, error) {
 	if now := time.Now(); now.After(o.from) && now.Before(o.to) {
-		return Response{Status: 503}, sleep(ctx, time.Millisecond)
+		return Response{Status: 503}, Sleep(ctx, time.Millisecond)
 	}
 	resp, err := o.server.Invoke(ctx, r)
 	if err == nil {
@@ -37,7 +37,7 @@ func TestAnOutageIsNoFullHost(t *testing.T) {
 			now := time.Now()
 			o := &outage{server: s, from: now.Add(time.Minute), to: now.Add(time.Minute + d)}
 			p := NewPool(Fleet{Hosts: []Host{o}}, Limits{})
-			if err := p.Warm(t.Context(), p.Members()[0]); err != nil {
+			if err := p.warm(t.Context(), p.Members()[0]); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
@@ -90,7 +90,7 @@ func TestHostsThatLeftAreNotWatched(t *testing.T) {
 	}
 	p.Refresh(s, nil)
 	watching.Wait() // for ever, if one is still watched
-	if n := len(p.Stats()); n > mostLeft+1 {
+	if n := len(p.Stats()); n > mostDeparted+1 {
 		t.Errorf("%d hosts that left are told of one by one", n)
 	}
 }

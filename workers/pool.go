@@ -2,41 +2,41 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// A Pool is the fleet. It hands out [Lease]s: the right to send one request to
-// one host. It starts no goroutines; who calls [Pool.Warm] brings one along.
-// Its methods may be called concurrently.
+// A Pool is a fleet at work. The pool gives out a [Lease] for each request: a
+// place at one host. A pool starts no goroutines; [Pool.Watch] runs in one of the
+// caller's for each member. The methods may be called concurrently.
 type Pool struct {
-	limits Limits
-	budget Budget
-	clock  atomic.Uint64
+	limits      Limits
+	retries     retryBudget
+	goodAnswers atomic.Uint64
 
-	mu       sync.Mutex
-	members  []*Member
-	left     []*Member         // that sources found once, and that are not there any more
-	sources  map[Source]string // and what went wrong with each the last time
-	waiters  []*waiter         // by order, then by arrival
-	avoiding bool              // one of them waits although the host that it avoids has room
-	inFlight int               // leases given out
-	one      bool              // hosts get one request at a time, whatever is found of them
-	began    time.Time         // when the pool was made
-	reserved *Member           // gets no more requests until one has it alone
-	trouble  time.Time         // the first bad outcome since the last good one; zero without
-	idle     time.Time         // since when no host is ready; zero while one is
-	changed  chan struct{}     // closed, and replaced, when a host becomes ready or is dropped
-	wake     *time.Timer       // runs serve when time alone may change who can be served
+	mu             sync.Mutex
+	members        []*Member
+	departed       []*Member         // hosts that a source named earlier and does not name any more
+	sources        map[Source]string // with the last failure of each source
+	waiters        []*waiter         // sorted by Order, equal ones by arrival
+	avoiderWaits   bool              // a waiter waits although the host that it avoids has room
+	inFlight       int               // leases that have not ended
+	singleRequests bool              // each host gets one request at a time, whatever its limiter found
+	began          time.Time         // when NewPool made the pool
+	reservedMember *Member           // gets no more requests until an Exclusive waiter has the host
+	troubledSince  time.Time         // the first bad outcome since the last good answer; zero without a bad outcome
+	noneReadySince time.Time         // since when no host is ready; zero while a host is
+	changed        chan struct{}     // closed, and replaced, when a host becomes ready or is dropped
+	timer          *time.Timer       // runs serve when time alone may let a waiter be served
 }
 
-// NewPool makes a pool of a fleet's hosts; what its sources find joins it by
-// [Pool.Refresh]. No host gets a request before Warm has found it ready.
+// NewPool makes a pool of the hosts of f. Hosts that a source of f finds join the
+// pool by [Pool.Refresh]. No host gets a request before [Pool.Watch] has found
+// the host ready.
 func NewPool(f Fleet, l Limits) *Pool {
-	p := &Pool{limits: l.withDefaults(), changed: make(chan struct{}), idle: time.Now(), began: time.Now(), sources: map[Source]string{}}
+	p := &Pool{limits: l.withDefaults(), changed: make(chan struct{}), noneReadySince: time.Now(), began: time.Now(), sources: map[Source]string{}}
 	for _, s := range f.Sources {
 		p.sources[s] = "no address known yet"
 	}
@@ -46,46 +46,62 @@ func NewPool(f Fleet, l Limits) *Pool {
 	return p
 }
 
-// Members are the hosts that are there now, in the order they came.
+// Members are the hosts of the fleet now, in the order they joined. The slice is
+// the caller's.
 func (p *Pool) Members() []*Member {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.members)
 }
 
+// Examine lets the hosts that keep connections look at those for responses that nobody
+// asked for; see [Trust].
+func (p *Pool) Examine(ctx context.Context) {
+	for _, m := range p.Members() {
+		if h, ok := m.host.(interface{ Examine(context.Context) }); ok {
+			h.Examine(ctx)
+		}
+	}
+}
+
 // Wish says which host a request is for.
 type Wish struct {
-	// Order is the request's place among those that wait: the lowest is first.
+	// Order is the request's rank among the requests that wait: the lowest is served first.
 	Order int64
-	// Avoid is taken only when no other host can be used now or soon.
+	// Avoid is a host that is leased only when no other host can be used now or
+	// within 2 seconds.
 	Avoid *Member
-	// Alone waits until nothing else is in flight at the host, and keeps it so.
-	Alone bool
+	// Proven asks for a host that has answered more lately than the others, if one that is
+	// neither ejected nor at a longer rest has answered at all: Acquire waits for its room.
+	Proven bool
+	// Exclusive waits until nothing else is in flight at the host, and keeps
+	// other requests away from the host until the lease ends.
+	Exclusive bool
 }
 
 // Acquire waits for a host with room and leases it. Among the hosts that are
-// ready, not resting and have room it takes the less busy of two random ones.
+// ready, not resting and have room, Acquire takes the less loaded of two random ones.
 //
-// The error is ctx's, or an *AllDroppedError, or an *UnavailableError once there
-// was no good answer for HostWait, or no host ready for ReadyTimeout.
+// The error is that of ctx, an *AllDroppedError, or an *UnavailableError once
+// there was no good answer for HostWait, or no host ready for ReadyTimeout.
 func (p *Pool) Acquire(ctx context.Context, wish Wish) (*Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := &waiter{Wish: wish, served: make(chan struct{})}
+	w := &waiter{Wish: wish, done: make(chan struct{})}
 	p.mu.Lock()
 	p.enqueue(w)
 	p.serve()
 	p.mu.Unlock()
 	select {
-	case <-w.served:
+	case <-w.done:
 		return w.lease, w.err
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.lease != nil { // served in the same instant: hand it back
-		p.giveBack(w.lease)
+	if w.lease != nil { // served in the same instant: the lease is not wanted any more
+		p.endLease(w.lease)
 	} else {
 		p.dequeue(w)
 	}
@@ -93,15 +109,15 @@ func (p *Pool) Acquire(ctx context.Context, wish Wish) (*Lease, error) {
 	return nil, ctx.Err()
 }
 
-// Await waits until one host is ready, and returns what the ready ones tell of
-// themselves, the strictest of each. Errors are those of Acquire.
+// Await waits until a host is ready, and returns the parameters of the ready
+// hosts, of each parameter the strictest value. Errors are those of Acquire.
 func (p *Pool) Await(ctx context.Context) (Parameters, error) {
 	for {
 		p.mu.Lock()
 		err, params, ready, changed := p.fatal(), Parameters{}, false, p.changed
 		until := p.readyDeadline()
 		for _, m := range p.members {
-			if m.up() {
+			if m.usable() {
 				params, ready = strictest(params, m.params), true
 			}
 		}
@@ -115,53 +131,43 @@ func (p *Pool) Await(ctx context.Context) (Parameters, error) {
 	}
 }
 
-// waitChange returns nil when changed is closed or d has passed.
-func waitChange(ctx context.Context, changed <-chan struct{}, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-changed:
-	case <-t.C:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
-}
-
 const (
-	firstPing = 250 * time.Millisecond
-	slowPing  = 2 * time.Second
+	firstPing   = 250 * time.Millisecond
+	longestPing = 2 * time.Second
 )
 
-// Warm asks m whether it is ready until it is. It returns nil when m is ready,
-// dropped or gone, ctx's error, or an *UnavailableError when no host at all became
-// ready within ReadyTimeout; while others are, it goes on asking.
-func (p *Pool) Warm(ctx context.Context, m *Member) error {
-	for wait := firstPing; ; wait = min(2*wait, slowPing) {
+// warm asks m whether m is ready, until m is. Nil means that m is ready, dropped
+// or departed. The error is that of ctx, or an *UnavailableError when no host of
+// the fleet became ready within ReadyTimeout.
+func (p *Pool) warm(ctx context.Context, m *Member) error {
+	for wait := firstPing; ; wait = min(2*wait, longestPing) {
 		params, err := m.host.Ready(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		done, err := p.warmed(m, params, err)
+		done, err := p.handleReady(m, params, err)
 		if done || err != nil {
 			return err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}
 }
 
-// pinger is a host that can tell that it is there again. Others are always ready.
+// pinger is a host whose Ready asks the server, so that Watch can see a lost
+// server return. A host without Pings is taken to be ready for ever.
 type pinger interface{ Pings() bool }
 
-// Watch warms m, and again each time that it could not be reached: a host that
-// is back is asked sooner than its rest would end. It returns nil for a host that cannot tell,
-// or that is dropped or gone; errors are those of Warm.
+// Watch asks m whether m is ready until m is, and again each time that m could
+// not be reached: a host that is back gets requests sooner than its rest would
+// end. While no other host is ready the error may be an *UnavailableError, after
+// ReadyTimeout; else the error is that of ctx. Watch returns nil once m is dropped
+// or departed, or is ready and has no ping.
 func (p *Pool) Watch(ctx context.Context, m *Member) error {
 	host, tells := m.host.(pinger)
 	for {
-		if err := p.Warm(ctx, m); err != nil || !tells || !host.Pings() || !p.inUse(m) {
+		if err := p.warm(ctx, m); err != nil || !tells || !host.Pings() || !p.inUse(m) {
 			return err
 		}
 		select {
@@ -172,54 +178,55 @@ func (p *Pool) Watch(ctx context.Context, m *Member) error {
 	}
 }
 
-// inUse tells whether m is neither dropped nor gone.
+// inUse tells whether m is neither dropped nor departed.
 func (p *Pool) inUse(m *Member) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return m.dropped == "" && slices.Contains(p.members, m)
+	return m.dropReason == "" && slices.Contains(p.members, m)
 }
 
-// warmed notes what a host said to Ready.
-func (p *Pool) warmed(m *Member, params Parameters, err error) (done bool, fatal error) {
+// handleReady takes the answer of m to Ready. done means that m needs no more asking.
+func (p *Pool) handleReady(m *Member, params Parameters, err error) (done bool, fatal error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m.dropped != "" || !slices.Contains(p.members, m) {
+	if m.dropReason != "" || !slices.Contains(p.members, m) {
 		return true, nil
 	}
-	if err == nil && m.ready { // it was, and is back
-		m.rest = time.Now()
+	if err == nil && m.ready { // m was ready before, and is back
+		m.restUntil = time.Now()
 		p.serve()
 		return true, nil
 	}
 	if err == nil {
 		m.ready, m.params, m.limiter = true, params, p.limits.limiter(params)
-		if p.one {
-			m.limiter.hold(true)
+		if p.singleRequests {
+			m.limiter.freeze(true)
 		}
 		m.reason = ""
-		p.idle = time.Time{}
+		p.noneReadySince = time.Time{}
 		p.announce()
 		p.serve()
 		return true, nil
 	}
-	m.reason = cut(err.Error())
+	m.reason = brief(err.Error())
 	fatal = p.fatal()
-	if _, ok := errors.AsType[*UnavailableError](fatal); ok {
+	if isA[*UnavailableError](fatal) {
 		p.serve()
 		return false, fatal
 	}
 	return false, nil
 }
 
-// announce wakes who waits for a host to come or go. Called with mu held.
+// announce wakes Await: a host became ready or left. Called with mu held.
 func (p *Pool) announce() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// SpendRetry takes one retry from the fleet's budget: 20% of requests plus 3 a
-// second. An empty budget delays; the only error is that of ctx.
-func (p *Pool) SpendRetry(ctx context.Context) error { return p.budget.Spend(ctx) }
+// SpendRetry takes one retry from the fleet's budget, which is 20% of the
+// requests plus 3 retries a second. An empty budget delays; the only error is
+// that of ctx.
+func (p *Pool) SpendRetry(ctx context.Context) error { return p.retries.spend(ctx) }
 
 // Clock counts the fleet's good answers so far.
-func (p *Pool) Clock() uint64 { return p.clock.Load() }
+func (p *Pool) Clock() uint64 { return p.goodAnswers.Load() }

@@ -164,7 +164,7 @@ func TestAllDropped(t *testing.T) {
 		if _, err := p.Await(t.Context()); !errors.As(err, &dropped) {
 			t.Errorf("Await says %v", err)
 		}
-		if err := p.Warm(t.Context(), p.members[0]); err != nil {
+		if err := p.warm(t.Context(), p.members[0]); err != nil {
 			t.Errorf("Warm of a dropped host says %v", err)
 		}
 		if s := p.Stats()[0]; s.Up || !s.Ready || !strings.Contains(s.Dropped, "404") || p.Capacity() != 0 {
@@ -186,7 +186,7 @@ func TestAloneAtAHost(t *testing.T) {
 		one, two := acquire(t, p, 0, nil), acquire(t, p, 0, nil)
 		got := make(chan *Lease)
 		go func() {
-			l, err := p.Acquire(t.Context(), Wish{Order: 1, Alone: true})
+			l, err := p.Acquire(t.Context(), Wish{Order: 1, Exclusive: true})
 			if err != nil {
 				t.Error(err)
 			}
@@ -212,8 +212,8 @@ func TestAloneAtAHost(t *testing.T) {
 		}
 		finish(l, Good)
 		finish(<-later, Good)
-		if p.InFlight() != 0 || len(p.waiters) != 0 || p.reserved != nil {
-			t.Errorf("%d in flight, %d waiting, reserved %v", p.InFlight(), len(p.waiters), p.reserved)
+		if p.InFlight() != 0 || len(p.waiters) != 0 || p.reservedMember != nil {
+			t.Errorf("%d in flight, %d waiting, reserved %v", p.InFlight(), len(p.waiters), p.reservedMember)
 		}
 	})
 }
@@ -226,7 +226,7 @@ func TestAloneIsCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {
-			_, err := p.Acquire(ctx, Wish{Order: 1, Alone: true})
+			_, err := p.Acquire(ctx, Wish{Order: 1, Exclusive: true})
 			done <- err
 		}()
 		synctest.Wait()

@@ -4,23 +4,43 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/batchmill/batchmill/internal/caught"
 )
 
-// soonRest is the longest rest after which a host still counts as usable soon.
+// soonRest is the longest rest of a host that is worth waiting for.
 const soonRest = 2 * time.Second
 
-// A waiter is one call of Acquire. Its result is set before served is closed.
+// A waiter is one call of Acquire. lease or err is set before done is closed.
 type waiter struct {
 	Wish
-	served chan struct{}
-	lease  *Lease
-	err    error
+	done  chan struct{}
+	lease *Lease
+	err   error
 }
 
-// enqueue and dequeue are called with mu held, like all below.
+// Spare leases another host for a request that the host slow has not answered
+// yet. Spare never waits: the lease is nil unless another host has room, no
+// waiter wants the room, and the retry budget holds a retry.
+func (p *Pool) Spare(slow *Member) *Lease {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if len(p.waiters) > 0 || !p.troubledSince.IsZero() && !p.patient(now) {
+		return nil
+	}
+	m, _ := p.pick(slow, now)
+	if m == nil || m == slow || m.probing || p.retries.takeOrDelay() > 0 {
+		return nil
+	}
+	m.hedges++
+	return p.lease(m, now)
+}
+
+// enqueue puts w behind the waiters of its Order. Called with mu held, like all below.
 func (p *Pool) enqueue(w *waiter) {
 	at, _ := slices.BinarySearchFunc(p.waiters, w.Order, func(o *waiter, order int64) int {
-		if o.Order <= order { // equals are served as they came
+		if o.Order <= order { // equal orders are served as they came
 			return -1
 		}
 		return 1
@@ -34,44 +54,47 @@ func (p *Pool) dequeue(w *waiter) {
 	}
 }
 
-// serve gives out what can be given out, lowest order first. Whoever changes
-// anything that Acquire waits for calls it; for what time alone changes it
-// arms the timer.
+// serve leases the free places, lowest Order first. Every method that changes
+// what Acquire waits for calls serve; the timer calls serve where time alone
+// makes the change.
 func (p *Pool) serve() {
 	now := time.Now()
+	p.noteStandstill(now)
 	if err := p.fatal(); err != nil {
-		p.fail(err)
-	} else if p.patience(now) {
+		p.failWaiters(err)
+	} else if p.patient(now) {
 		p.grant(now)
 	}
-	p.arm(now)
+	p.armTimer(now)
 }
 
-// patience is over once there was no good answer for HostWait: from then on no
-// request is sent, and those in flight decide. One good answer among them and
-// all goes on; else fatal ends it.
-func (p *Pool) patience(now time.Time) bool {
-	return p.trouble.IsZero() || now.Before(p.trouble.Add(p.limits.HostWait))
+// patient tells whether there was a good answer within HostWait. Once the pool
+// is not patient no request is sent any more, and the requests in flight decide:
+// one good answer makes the pool patient again; without a good answer fatal ends
+// the job.
+func (p *Pool) patient(now time.Time) bool {
+	return p.troubledSince.IsZero() || now.Before(p.troubledSince.Add(p.limits.HostWait))
 }
 
-// grant looks past a waiter only if the one host with room is the one it avoids, or if
-// it waits to have a host alone.
+// grant leases hosts to waiters in their order. A waiter is passed over only if
+// the one host with room is the host that the waiter avoids, or if the waiter
+// wants a host exclusively.
 func (p *Pool) grant(now time.Time) {
-	p.reserved, p.avoiding = nil, false
+	p.reservedMember, p.avoiderWaits = nil, false
 	for i := 0; i < len(p.waiters); {
 		w := p.waiters[i]
-		m, patient := p.pickFor(w, now)
+		m, othersMayGo := p.pickFor(w, now)
 		switch {
 		case m != nil:
-			if p.reserved == m {
-				p.reserved = nil
+			if p.reservedMember == m {
+				p.reservedMember = nil
 			}
 			w.lease = p.lease(m, now)
-			m.solo = w.Alone
-			close(w.served)
+			m.exclusive = w.Exclusive
+			close(w.done)
 			p.waiters = slices.Delete(p.waiters, i, i+1)
-		case patient:
-			p.avoiding = true
+		case othersMayGo:
+			p.avoiderWaits = true
 			i++
 		default:
 			return
@@ -79,28 +102,66 @@ func (p *Pool) grant(now time.Time) {
 	}
 }
 
-// pickFor chooses a host for w. patient tells that there is none for it now, and that
-// others may go first.
-func (p *Pool) pickFor(w *waiter, now time.Time) (m *Member, patient bool) {
+// pickFor chooses a host for w. othersMayGo says that w has no host now, and that
+// waiters behind w may be served first.
+func (p *Pool) pickFor(w *waiter, now time.Time) (m *Member, othersMayGo bool) {
+	var best *Member
+	if w.Proven {
+		best = p.proven(w.Avoid, now)
+	}
 	switch {
-	case !w.Alone:
+	case best != nil && !w.Exclusive && best.free(now):
+		return best, false
+	case best != nil && !w.Exclusive:
+		return nil, true
+	case !w.Exclusive:
 		return p.pick(w.Avoid, now)
-	case p.reserved != nil: // one at a time
+	case p.reservedMember != nil: // one host at a time is emptied
 		return nil, true
 	}
-	p.reserved = p.quietest(w.Avoid, now)
-	if m = p.reserved; m != nil && m.inFlight == 0 {
+	p.reservedMember = p.leastBusy(w.Avoid, now)
+	if m = p.reservedMember; m != nil && m.inFlight == 0 {
 		return m, false
 	}
 	return nil, true
 }
 
-// quietest is the host with the fewest requests in flight of those that can be
-// used now, avoid only if there is no other; nil when there is none.
-func (p *Pool) quietest(avoid *Member, now time.Time) (best *Member) {
+// proven is the host that has answered most lately, of the hosts other than avoid that will
+// have room soon; nil where none of them has answered.
+func (p *Pool) proven(avoid *Member, now time.Time) (best *Member) {
+	for _, m := range p.members {
+		if m == avoid || !m.Good() || m.probing || !m.free(now) && !m.soon(now) {
+			continue
+		}
+		if best == nil || m.LastGood() > best.LastGood() {
+			best = m
+		}
+	}
+	return best
+}
+
+// Better tells whether another host than m has answered more lately than m, and is neither
+// ejected nor at a longer rest.
+func (p *Pool) Better(m *Member) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	return slices.ContainsFunc(p.members, func(o *Member) bool {
+		return o.usable() && !o.probing && o.restUntil.Sub(now) <= soonRest && o.LastGood() > m.LastGood()
+	})
+}
+
+// soon tells whether the host is worth waiting for now.
+func (m *Member) soon(now time.Time) bool {
+	return m.usable() && !m.probing && m.restUntil.Sub(now) <= soonRest && now.Before(m.worthWaitingUntil())
+}
+
+// leastBusy is the host with the fewest requests in flight among the hosts that
+// can be used now; avoid only if there is no other host, nil without any host.
+func (p *Pool) leastBusy(avoid *Member, now time.Time) (best *Member) {
 	for _, m := range p.members {
 		switch {
-		case !m.up() || m.solo || now.Before(m.rest):
+		case !m.usable() || m.exclusive || now.Before(m.restUntil):
 		case best == nil, best == avoid, m != avoid && m.inFlight < best.inFlight:
 			best = m
 		}
@@ -111,28 +172,28 @@ func (p *Pool) quietest(avoid *Member, now time.Time) (best *Member) {
 // lease takes a place at m.
 func (p *Pool) lease(m *Member, now time.Time) *Lease {
 	if m.inFlight == 0 {
-		m.heard = now
+		m.lastHeard = now
 	}
 	m.limiter.account(now, m.inFlight)
 	m.inFlight++
 	m.grants++
 	p.inFlight++
-	return &Lease{member: m, granted: now, sent: now, nth: m.inFlight, grants: m.grants}
+	return &Lease{member: m, granted: now, sent: now, position: m.inFlight, memberGrants: m.grants}
 }
 
-// fail ends every wait.
-func (p *Pool) fail(err error) {
+// failWaiters ends every wait with err.
+func (p *Pool) failWaiters(err error) {
 	for _, w := range p.waiters {
 		w.err = err
-		close(w.served)
+		close(w.done)
 	}
 	clear(p.waiters)
 	p.waiters = p.waiters[:0]
 }
 
-// pick chooses a host for one request: the lighter of two random ones that are
-// free. avoided tells that there is only the one to avoid, and that it is worth
-// waiting for another.
+// pick chooses a host for one request: the less loaded of two random hosts that
+// are free. avoided says that only avoid is free, and that another host is worth
+// waiting for.
 func (p *Pool) pick(avoid *Member, now time.Time) (m *Member, avoided bool) {
 	var first, second *Member
 	seen, soon := 0, false
@@ -140,7 +201,7 @@ func (p *Pool) pick(avoid *Member, now time.Time) (m *Member, avoided bool) {
 		if c == avoid {
 			continue
 		}
-		soon = soon || (c.up() && !c.probing && c.rest.Sub(now) <= soonRest && now.Before(c.quietUntil()))
+		soon = soon || c.soon(now)
 		if !c.free(now) {
 			continue
 		}
@@ -158,7 +219,7 @@ func (p *Pool) pick(avoid *Member, now time.Time) (m *Member, avoided bool) {
 		}
 	}
 	switch {
-	case second != nil && (second.lighter(first) || (!first.lighter(second) && rand.IntN(2) == 0)):
+	case second != nil && (second.lessLoaded(first) || (!first.lessLoaded(second) && rand.IntN(2) == 0)):
 		return second, false
 	case first != nil:
 		return first, false
@@ -170,30 +231,30 @@ func (p *Pool) pick(avoid *Member, now time.Time) (m *Member, avoided bool) {
 	return avoid, false
 }
 
-// arm sets the timer for the next instant at which time alone may change who
-// can be served; without waiters there is none.
-func (p *Pool) arm(now time.Time) {
+// armTimer sets the timer to the next instant at which time alone may let a
+// waiter be served. Without waiters no timer runs.
+func (p *Pool) armTimer(now time.Time) {
 	var next time.Time
 	if len(p.waiters) > 0 {
 		next = p.nextChange(now)
 	}
 	switch {
-	case next.IsZero() && p.wake != nil:
-		p.wake.Stop()
+	case next.IsZero() && p.timer != nil:
+		p.timer.Stop()
 	case next.IsZero():
-	case p.wake == nil:
-		p.wake = time.AfterFunc(next.Sub(now), func() {
+	case p.timer == nil:
+		p.timer = time.AfterFunc(next.Sub(now), func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.serve()
+			caught.Run(p.serve)
 		})
 	default:
-		p.wake.Reset(next.Sub(now))
+		p.timer.Reset(next.Sub(now))
 	}
 }
 
-// nextChange is the earliest end of a rest, of waiting for a quiet host, or of
-// our patience; zero if none lies ahead.
+// nextChange is the earliest instant ahead at which a rest ends, a silent host
+// stops being worth waiting for, or the pool's patience ends; zero without any.
 func (p *Pool) nextChange(now time.Time) time.Time {
 	var next time.Time
 	sooner := func(t time.Time) {
@@ -202,38 +263,38 @@ func (p *Pool) nextChange(now time.Time) time.Time {
 		}
 	}
 	for _, m := range p.members {
-		if m.up() {
-			sooner(m.rest)
-			if m.rest.Sub(now) > soonRest { // from then on it is worth waiting for
-				sooner(m.rest.Add(-soonRest))
+		if m.usable() {
+			sooner(m.restUntil)
+			if m.restUntil.Sub(now) > soonRest { // from here on the host is worth waiting for
+				sooner(m.restUntil.Add(-soonRest))
 			}
-			if p.avoiding { // and from then on no more
-				sooner(m.quietUntil())
+			if p.avoiderWaits { // and from here on no more
+				sooner(m.worthWaitingUntil())
 			}
 		}
 	}
-	if !p.idle.IsZero() {
+	if !p.noneReadySince.IsZero() {
 		sooner(p.readyDeadline())
 	}
-	if !p.trouble.IsZero() {
-		sooner(p.trouble.Add(p.limits.HostWait))
+	if !p.troubledSince.IsZero() {
+		sooner(p.troubledSince.Add(p.limits.HostWait))
 	}
 	return next
 }
 
-// readyDeadline is when waiting ends while no host is ready.
-func (p *Pool) readyDeadline() time.Time { return p.idle.Add(p.limits.ReadyTimeout) }
+// readyDeadline is when waiting for a first ready host ends.
+func (p *Pool) readyDeadline() time.Time { return p.noneReadySince.Add(p.limits.ReadyTimeout) }
 
 // fatal is the error that ends every wait, or nil.
 func (p *Pool) fatal() error {
 	now := time.Now()
 	switch {
 	case p.allDropped():
-		return &AllDroppedError{Hosts: p.reasons(), Gone: p.allGone()}
-	case !p.idle.IsZero() && !now.Before(p.readyDeadline()):
-		return &UnavailableError{Since: p.idle, Waited: now.Sub(p.idle), NeverReady: true, Hosts: p.reasons()}
-	case !p.patience(now) && p.inFlight == 0:
-		return &UnavailableError{Since: p.trouble, Waited: now.Sub(p.trouble), Hosts: p.reasons()}
+		return &AllDroppedError{Hosts: p.reasons(), Gone: p.anyServerGone()}
+	case !p.noneReadySince.IsZero() && !now.Before(p.readyDeadline()):
+		return &UnavailableError{Since: p.noneReadySince, Waited: now.Sub(p.noneReadySince), NeverReady: true, Hosts: p.reasons()}
+	case !p.patient(now) && p.inFlight == 0:
+		return &UnavailableError{Since: p.troubledSince, Waited: now.Sub(p.troubledSince), Hosts: p.reasons()}
 	}
 	return nil
 }

@@ -10,19 +10,21 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/batchmill/batchmill/workers/http1"
 )
 
 const (
-	// pingTime bounds each request of Ready.
+	// pingTime is the longest that a request of Ready may take.
 	pingTime = 5 * time.Second
 	// maxParameters caps the body of /execution-parameters, in bytes.
 	maxParameters = 64 << 10
 )
 
-// Ready asks GET /ping, then GET /execution-parameters. Only a 200 to the first
-// means ready; the second may be missing, or say nothing that we understand.
+// Ready sends GET /ping, then GET /execution-parameters. The host is ready when
+// /ping answers 200; /execution-parameters may be missing or hold anything.
 func (h *HTTPHost) Ready(ctx context.Context) (Parameters, error) {
-	if h.ping == nil {
+	if h.ping == "" {
 		return Parameters{}, ctx.Err()
 	}
 	status, _, err := h.get(ctx, h.ping)
@@ -30,7 +32,7 @@ func (h *HTTPHost) Ready(ctx context.Context) (Parameters, error) {
 		return Parameters{}, err
 	}
 	if status != http.StatusOK {
-		return Parameters{}, fmt.Errorf("GET %s: status %d, not ready yet", h.ping.URL.Path, status)
+		return Parameters{}, fmt.Errorf("GET %s: status %d, not ready yet", h.ping, status)
 	}
 	status, body, err := h.get(ctx, h.parameters)
 	if err != nil {
@@ -42,31 +44,30 @@ func (h *HTTPHost) Ready(ctx context.Context) (Parameters, error) {
 	return parseParameters(body), nil
 }
 
-// Pings tells whether Ready asks the host: one whose URL has a path is always ready.
-func (h *HTTPHost) Pings() bool { return h.ping != nil }
+// Pings tells whether Ready asks the host. A host whose URL has a path has no ping
+// and is always ready.
+func (h *HTTPHost) Pings() bool { return h.ping != "" }
 
-func (h *HTTPHost) get(ctx context.Context, base *http.Request) (int, []byte, error) {
+func (h *HTTPHost) get(ctx context.Context, target string) (int, []byte, error) {
 	within, cancel := context.WithTimeout(ctx, min(h.timeout, pingTime))
 	defer cancel()
-	req := base.WithContext(within)
-	req.Header = h.header()
-	resp, err := h.transport.RoundTrip(req)
+	resp, err := h.client.Do(within, &http1.Request{Method: http.MethodGet, Target: target, Host: h.authority, Header: h.header()})
 	if err == nil {
 		defer resp.Body.Close()
 		var body []byte
 		if body, err = io.ReadAll(io.LimitReader(resp.Body, maxParameters)); err == nil {
-			h.denied(resp.StatusCode)
+			h.noteStatus(resp.StatusCode)
 			return resp.StatusCode, body, nil
 		}
 	}
 	if ctx.Err() != nil {
 		return 0, nil, ctx.Err()
 	}
-	return 0, nil, &TransportError{Host: h.name, Cause: causeOfError(err), Err: fmt.Errorf("GET %s: %w", base.URL.Path, explained(err))}
+	return 0, nil, &TransportError{Host: h.name, Cause: causeOfError(err), Err: fmt.Errorf("GET %s: %w", target, h.scrubbed(explained(err)))}
 }
 
-// parseParameters takes each field as a number or as a string; what is neither,
-// or senseless, is not told.
+// parseParameters reads each field as a number or a string; a field with another
+// value, or a number out of range, stays zero.
 func parseParameters(body []byte) Parameters {
 	var told struct {
 		MaxConcurrentTransforms, MaxPayloadInMB, BatchStrategy json.RawMessage
@@ -82,7 +83,8 @@ func parseParameters(body []byte) Parameters {
 	}
 }
 
-// positive is a JSON number, or a string that holds one, times unit; 0 for the rest.
+// positive is a JSON number of at least 1, or a string with such a number, times
+// unit; 0 for anything else.
 func positive(raw json.RawMessage, unit float64) int64 {
 	f, err := strconv.ParseFloat(bare(raw), 64)
 	if f *= unit; err != nil || math.IsNaN(f) || f < 1 || f > math.MaxInt32*unit {

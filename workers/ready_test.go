@@ -108,7 +108,7 @@ func TestWarmPingsUntilReady(t *testing.T) {
 		f := &fake{name: "a", notYet: 6, params: Parameters{MaxConcurrent: 7}}
 		p := NewPool(Fleet{Hosts: []Host{f}}, Limits{})
 		start := time.Now()
-		if err := p.Warm(t.Context(), p.Members()[0]); err != nil {
+		if err := p.warm(t.Context(), p.Members()[0]); err != nil {
 			t.Fatal(err)
 		}
 		// 0.25 + 0.5 + 1 + 2 + 2 + 2
@@ -116,7 +116,7 @@ func TestWarmPingsUntilReady(t *testing.T) {
 			t.Errorf("ready after %v and %d pings", got, len(f.pings))
 		}
 		params, err := p.Await(t.Context())
-		if err != nil || params.MaxConcurrent != 7 || p.members[0].limiter.most != 7 {
+		if err != nil || params.MaxConcurrent != 7 || p.members[0].limiter.maxLimit != 7 {
 			t.Errorf("%+v, %v, capacity %d", params, err, p.Capacity())
 		}
 	})
@@ -135,7 +135,7 @@ func TestNobodyReady(t *testing.T) {
 			})
 		}
 		for _, m := range p.Members() {
-			check(func() error { return p.Warm(t.Context(), m) })
+			check(func() error { return p.warm(t.Context(), m) })
 		}
 		check(func() error { _, err := p.Await(t.Context()); return err })
 		check(func() error { _, err := p.Acquire(t.Context(), Wish{Order: 0}); return err })
@@ -151,7 +151,7 @@ func TestLateHost(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, m := range p.Members() {
 			wg.Go(func() {
-				if err := p.Warm(t.Context(), m); err != nil {
+				if err := p.warm(t.Context(), m); err != nil {
 					t.Error(err)
 				}
 			})
@@ -161,7 +161,7 @@ func TestLateHost(t *testing.T) {
 			t.Errorf("%+v, %v", params, err)
 		}
 		wg.Wait()
-		if params, err := p.Await(t.Context()); err != nil || params.MaxPayload != 5 || params.MaxConcurrent != 2 || p.members[0].limiter.most != 2 || p.members[1].limiter.most != 9 {
+		if params, err := p.Await(t.Context()); err != nil || params.MaxPayload != 5 || params.MaxConcurrent != 2 || p.members[0].limiter.maxLimit != 2 || p.members[1].limiter.maxLimit != 9 {
 			t.Errorf("%+v, %v, capacity %d", params, err, p.Capacity())
 		}
 	})
@@ -172,7 +172,7 @@ func TestWarmIsCancelled(t *testing.T) {
 		p := NewPool(Fleet{Hosts: []Host{&fake{name: "a", notYet: -1}}}, Limits{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := p.Warm(ctx, p.Members()[0]); !errors.Is(err, context.DeadlineExceeded) {
+		if err := p.warm(ctx, p.Members()[0]); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		if _, err := p.Await(ctx); !errors.Is(err, context.DeadlineExceeded) {

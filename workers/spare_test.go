@@ -14,7 +14,7 @@ func TestSpareKeepsToTheRetryBudget(t *testing.T) {
 		busy := acquire(t, p, 0, p.members[1])
 		spares := func() (n int) {
 			for l := p.Spare(busy.Member()); l != nil; l = p.Spare(busy.Member()) {
-				if n > 10*retryHoards {
+				if n > 10*mostRetries {
 					t.Fatal("nothing bounds them")
 				}
 				if l.Member() == busy.Member() {
@@ -29,7 +29,7 @@ func TestSpareKeepsToTheRetryBudget(t *testing.T) {
 			rest     time.Duration
 			requests int
 			want     int
-		}{{0, 0, retryFloat}, {0, 0, 0}, {10 * time.Second, 0, 30}, {0, 50, 10}, {time.Hour, 0, retryHoards}, {0, 0, 0}} {
+		}{{0, 0, firstRetries}, {0, 0, 0}, {10 * time.Second, 0, 30}, {0, 50, 10}, {time.Hour, 0, mostRetries}, {0, 0, 0}} {
 			if step.rest > 0 {
 				time.Sleep(step.rest)
 			}

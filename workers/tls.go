@@ -8,24 +8,25 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 )
 
-// TLSOptions say how hosts of https are known, and how they know us. The zero
-// value trusts the system's certificate authorities.
+// TLSOptions say how batchmill checks the hosts of https, and shows itself to them.
+// The zero value trusts the system's certificate authorities.
 type TLSOptions struct {
-	// CA is a file with the certificates, in PEM, of the only authorities that
-	// are trusted: who runs a private one does not want any public one to be
-	// able to vouch for its hosts. To trust both, put both into the file.
+	// CA is a file with the certificates, in PEM, of the authorities that are
+	// trusted; no other authority is, so no public authority can vouch for hosts of
+	// a private one. To trust both kinds, put both into the file.
 	CA string
-	// Cert and Key are files, in PEM, with the certificate that is shown to
-	// hosts that ask for one, and its key.
+	// Cert and Key are files, in PEM, with the client certificate that hosts may
+	// ask for, and its key.
 	Cert, Key string
-	// ServerName is the name that a host's certificate must have; "" is the URL's.
+	// ServerName is the name that a host's certificate must have; "" is the URL's name.
 	ServerName string
 }
 
-// Config reads the files. Its errors name the flag that is wrong and its fix.
+// Config reads the files. An error names the flag that is wrong, and the fix.
 func (o TLSOptions) Config(now time.Time) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
 	if o.CA != "" {
@@ -48,7 +49,7 @@ func (o TLSOptions) Config(now time.Time) (*tls.Config, error) {
 	return c, nil
 }
 
-// readCA reads a bundle. One whose certificates are all out of date is an error.
+// readCA reads a bundle of certificates, of which at least one must be in date.
 func readCA(path string, now time.Time) (*x509.CertPool, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -110,8 +111,8 @@ func inDate(c *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-// refusals are the alerts by which a server turns a handshake down: no request
-// has reached it then. What a connection returns has no exported type, only a text.
+// refusals are the alerts by which a server refuses a handshake, so that no request
+// has reached the server. A connection's error has no exported type, only a text.
 var refusals = func() map[string]bool {
 	texts := map[string]bool{}
 	for _, alert := range []tls.AlertError{
@@ -138,21 +139,46 @@ func refusedTLS(err error) bool {
 	return ok && op.Op == "remote error" && refusals[op.Err.Error()]
 }
 
-// explained adds to an error of TLS what to do about it.
+const versionHint = "the host speaks another version of TLS, and batchmill needs 1.2 or 1.3: have the host speak one of these"
+
+// refusalHint is what to do about the alert by which a host refused a handshake.
+func refusalHint(err error) string {
+	op, _ := errors.AsType[*net.OpError](err)
+	switch op.Err.Error() {
+	case tls.AlertError(70).Error():
+		return versionHint
+	case tls.AlertError(112).Error():
+		return "the host knows no such name: name the one it knows with --host-server-name"
+	case tls.AlertError(40).Error():
+		return "the host shares no cipher or key type with batchmill, or wants a certificate: look at the host's settings, or give the certificate with --host-cert and --host-key"
+	}
+	return "the host refuses our side of TLS: give the certificate it wants with --host-cert and --host-key"
+}
+
+// otherVersion tells whether a host chose a version of TLS that was not offered. The
+// error has no type, only a text.
+func otherVersion(err error) bool {
+	return strings.Contains(err.Error(), "tls: server selected unsupported protocol version")
+}
+
+// explained adds to an error of TLS what the user can do.
 func explained(err error) error {
 	if refusedTLS(err) {
-		return fmt.Errorf("%w: the host refuses our side of TLS: give the certificate it wants with --host-cert and --host-key", err)
+		return fmt.Errorf("%w: %s", err, refusalHint(err))
 	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+	if otherVersion(err) {
+		return fmt.Errorf("%w: %s", err, versionHint)
+	}
+	if isA[x509.UnknownAuthorityError](err) {
 		return fmt.Errorf("%w: if its authority is a private one, name that one's certificate with --host-ca", err)
 	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+	if isA[x509.HostnameError](err) {
 		return fmt.Errorf("%w: if the certificate is right, name what it was made for with --host-server-name", err)
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
 		return fmt.Errorf("%w: renew the host's certificate, or set this machine's clock", err)
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if isA[tls.RecordHeaderError](err) {
 		return fmt.Errorf("%w: does the host speak TLS? If not, write http://", err)
 	}
 	return err

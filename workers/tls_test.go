@@ -190,10 +190,34 @@ func TestOldTLSIsRefused(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	for _, config := range []*tls.Config{config, {RootCAs: config.RootCAs, MinVersion: tls.VersionTLS10}} {
-		if _, err := hostFor(t, HTTPOptions{URL: server.URL, TLS: config}).Ready(t.Context()); err == nil {
-			t.Error("TLS 1.1 is spoken")
-		}
+		h := hostFor(t, HTTPOptions{URL: server.URL, TLS: config})
+		refusedWith(t, "TLS 1.1", versionHint, func() error { _, err := h.Ready(t.Context()); return err })
 	}
+	h := hostFor(t, HTTPOptions{URL: oldServer(t), TLS: config})
+	refusedWith(t, "TLS 1.1, chosen by the server", versionHint, func() error { _, err := h.Ready(t.Context()); return err })
+}
+
+// oldServer is a server of https that chooses TLS 1.1, whatever the client offers.
+func oldServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	hello := append([]byte{22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2}, make([]byte, 32+1+2+1)...) // a random, no session, a cipher, no compression
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096)) // the client's
+			_, _ = c.Write(hello)
+			defer c.Close()
+		}
+	}()
+	return "https://" + l.Addr().String()
 }
 
 func TestTLSOptionsAreChecked(t *testing.T) {

@@ -2,21 +2,20 @@ package workers
 
 import "time"
 
-// A LimitChange is a limit that a host's number of requests in flight had from
-// a moment on.
+// A LimitChange says from when on a host's requests in flight had which limit.
 type LimitChange struct {
 	At    time.Time
 	Limit int
 }
 
-// mostChanges bounds a track. A full one forgets every other change.
+// mostChanges bounds a track. A full track forgets every other change.
 const mostChanges = 64
 
-// track is how a limit went over time, told in few words: changes within a
-// second, or of less than a tenth, wait for the next one.
+// track is how a limit changed over time. Changes within a second are one change,
+// and a change of less than a tenth waits until later changes make it larger.
 type track struct{ changes []LimitChange }
 
-func (t *track) note(now time.Time, limit int) {
+func (t *track) add(now time.Time, limit int) {
 	if n := len(t.changes); n > 0 {
 		last := &t.changes[n-1]
 		switch diff := max(limit-last.Limit, last.Limit-limit); {

@@ -28,14 +28,14 @@ func TestBackoffGrowsAndEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := fleet(t, 1, Limits{HostWait: time.Hour})
 		m := p.members[0]
-		for bound := firstRest; ; bound = min(2*bound, slowRest) {
+		for bound := firstBackOff; ; bound = min(2*bound, longestBackOff) {
 			l := acquire(t, p, 0, nil)
 			l.sent = time.Now()
 			finish(l, Busy)
-			if m.backoff != bound || time.Until(m.rest) > bound || !m.rest.After(time.Now()) {
-				t.Fatalf("backoff %v, rest %v, want at most %v", m.backoff, time.Until(m.rest), bound)
+			if m.backoff != bound || time.Until(m.restUntil) > bound || !m.restUntil.After(time.Now()) {
+				t.Fatalf("backoff %v, rest %v, want at most %v", m.backoff, time.Until(m.restUntil), bound)
 			}
-			if bound == slowRest {
+			if bound == longestBackOff {
 				break
 			}
 		}
@@ -58,7 +58,7 @@ func TestBurstCountsOnce(t *testing.T) {
 		for _, l := range burst {
 			finish(l, Unreachable)
 		}
-		if m := p.members[0]; m.backoff != firstRest || m.ejections != 1 {
+		if m := p.members[0]; m.backoff != firstBackOff || m.ejections != 1 {
 			t.Errorf("8 failures at once: backoff %v, %d ejections", m.backoff, m.ejections)
 		}
 	})
@@ -67,14 +67,14 @@ func TestBurstCountsOnce(t *testing.T) {
 func TestEjectedHostIsProbed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := fleet(t, 1, Limits{Concurrency: 4})
-		for i := range brokenInARow {
+		for i := range mostBrokenInRow {
 			if up, _ := p.Up(); up != 1 {
 				t.Fatalf("ejected after %d failures", i)
 			}
 			finish(acquire(t, p, 0, nil), Broken)
 		}
 		if up, total := p.Up(); up != 0 || total != 1 {
-			t.Errorf("%d of %d up after %d failures", up, total, brokenInARow)
+			t.Errorf("%d of %d up after %d failures", up, total, mostBrokenInRow)
 		}
 		probe := acquire(t, p, 0, nil)
 		got := make(chan *Lease)

@@ -1,16 +1,25 @@
 // Package workers speaks to hosts: the inference servers that answer
-// invocations. It knows the wire protocol, which host has room, how fast each
-// is, and, in one table ([Blame]), what to do when something goes wrong. It
-// moves bytes and does not know what they mean.
+// invocations. The package knows the wire protocol, which host has room, how
+// fast each host is, and, in one table ([Blame]), what to do when a request
+// fails. It moves bytes and does not know what the bytes mean.
+//
+// A [Host] is one server: an [HTTPHost], or any type with the three methods of
+// the interface. A [Pool] is a [Fleet] of hosts at work: [Pool.Acquire] leases a
+// place at a host, [Lease.Invoke] sends the request, [Classify] and [Blame] say
+// what came of the request and what to do next, and [Lease.Release] tells the
+// pool. The pool finds how many requests a host takes at once; a [Sizer] finds
+// how many records a batch should have.
 package workers
 
 import (
 	"context"
 	"time"
+
+	"github.com/batchmill/batchmill/workers/http1"
 )
 
-// A Fleet is what a job's hosts are, and where more of them come from. It needs
-// at least one of either.
+// A Fleet names the hosts of a job, and the sources that find more hosts. A
+// fleet needs at least one host or one source.
 type Fleet struct {
 	Hosts   []Host
 	Sources []Source
@@ -18,21 +27,22 @@ type Fleet struct {
 
 // A Request is one invocation.
 type Request struct {
-	// Body is the payload. The host does not touch it after Invoke has
-	// returned, so the caller may reuse its memory then.
+	// Body is the payload. After Invoke has returned the host does not touch
+	// Body any more, and the caller may reuse its memory.
 	Body []byte
-	// ContentType and Accept are sent exactly as they stand here.
+	// ContentType and Accept are sent byte for byte.
 	ContentType, Accept string
 	// Key is the Idempotency-Key: job/object/first record/count.
 	Key string
 	// Object and First name the payload's first record for the host's logs.
 	Object string
 	First  int64
-	// Into is memory for the response body; the body is appended to Into[:0].
+	// Into is the caller's memory for the response body, which is appended to
+	// Into[:0].
 	Into []byte
-	// Reserve is called before the response body grows by n more bytes, and
-	// may block until the job has memory for them. The request's timeout does
-	// not run meanwhile. Nil means that memory is not counted.
+	// Reserve is called before the response body grows by n bytes, and may block
+	// until the job has memory for n more bytes. The request's timeout stands
+	// still meanwhile. Nil means that memory is not counted.
 	Reserve func(ctx context.Context, n int) error
 }
 
@@ -40,19 +50,26 @@ type Request struct {
 type Response struct {
 	Status      int
 	ContentType string
-	// Body is the decompressed body: for a 2xx all of it, for other statuses
-	// at most the first KiB. It is Request.Into, or grown from it.
+	// Body is the decompressed body: for a 2xx the whole body, for other
+	// statuses at most the first KiB. Its memory is Request.Into, or replaces it.
 	Body []byte
-	// Unframed is set when the body's end was marked by nothing but the end of
-	// the connection, so that a cut cannot be told from an end.
+	// Unframed says that nothing but the end of the connection marked the
+	// body's end, so a truncated body looks like a whole one.
 	Unframed bool
-	// RetryAfter is what the header of that name asks for; 0 without one.
+	// RetryAfter is the wait that the header Retry-After asks for; 0 without the header.
 	RetryAfter time.Duration
-	// Location is the header of that name, on a redirect.
+	// Location is the header Location of a redirect.
 	Location string
+	// Trust is nil for a response that nothing can put into doubt. The caller asks
+	// Trust before it relies on the answers.
+	Trust *Trust
 }
 
-// Parameters are what GET /execution-parameters may tell; zero is not told.
+// A Trust tells whether a response may be that to an earlier request, or a part of a longer one.
+type Trust = http1.Trust
+
+// Parameters are a host's answer to GET /execution-parameters. A zero field
+// means that the host does not say.
 type Parameters struct {
 	MaxConcurrent int   // MaxConcurrentTransforms
 	SingleRecord  bool  // BatchStrategy is SingleRecord
@@ -61,35 +78,37 @@ type Parameters struct {
 
 // A Host is one inference server. Its methods may be called concurrently.
 type Host interface {
-	// Name is the host's URL, without secrets, as messages and the manifest show it.
+	// Name is the host's URL without secrets, as messages and the manifest show the host.
 	Name() string
-	// Ready asks once whether the host is ready. An error is "not yet", and
-	// says why. A host that has no ping is always ready.
+	// Ready asks once whether the host is ready. An error means "not yet", and
+	// says why. A host without a ping is always ready.
 	Ready(ctx context.Context) (Parameters, error)
 	// Invoke sends one request and reads the whole response, within the
-	// host's timeout. Every status is a response; the error is for what never
-	// became one, and is a *TransportError unless ctx has ended.
+	// host's timeout. Every status is a response. The error is about a request
+	// without a response, and is a *TransportError, a *TooLargeResponseError, or
+	// the error of ctx.
 	Invoke(ctx context.Context, r *Request) (Response, error)
 }
 
-// A Kept host is one whose server somebody has to start, and to start again
-// when it ends.
+// A Kept host is a host whose server batchmill starts, and starts again when
+// the server ends.
 type Kept interface {
 	Host
-	// Keep starts the server, and starts it again, after pauses that grow, each
-	// time it ends by itself. It returns ctx's error once that has ended, or
-	// says why it gave the server up. When it returns, nothing is left of what
-	// it started, for which it takes a bounded time. It is called once.
+	// Keep starts the server, and starts the server again, after pauses that
+	// grow, each time the server ends by itself. Keep is called once. It returns
+	// the error of ctx once ctx has ended, or why the server was given up. When
+	// Keep returns, nothing that it started is left; ending the server takes a
+	// bounded time.
 	Keep(ctx context.Context) error
 }
 
 // A Source finds hosts that come and go, such as the addresses behind a name.
 type Source interface {
-	// Name is the source as messages show it, without secrets.
+	// Name is the source as messages show the source, without secrets.
 	Name() string
-	// Watch calls found with all hosts that there are, once they are known and
-	// after every change, from one goroutine. A host that stays is the same
-	// value each time. What goes wrong meanwhile is told to trouble, and tried
-	// again. Watch returns ctx's error once that has ended.
+	// Watch calls found, from one goroutine, with all hosts of the source: once
+	// the hosts are known, and after every change. A host that stays is the same
+	// value in each call. A failure is given to trouble, and the source tries
+	// again. Watch returns the error of ctx once ctx has ended.
 	Watch(ctx context.Context, found func([]Host), trouble func(error)) error
 }

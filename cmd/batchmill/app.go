@@ -10,17 +10,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/batchmill/batchmill/internal/caught"
+	"github.com/batchmill/batchmill/internal/sink"
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 )
 
 // app is the program and all that it knows of the world.
 type app struct {
-	program        string // as it was called
-	stdout, stderr io.Writer
-	lookupEnv      func(string) (string, bool)
-	width          func() int       // columns of the terminal at stderr; 0 without one
-	signals        <-chan os.Signal // nil when there are none
-	release        func()           // gives signals back to the system: the next one kills
+	program   string // as it was called
+	stdout    io.Writer
+	stderr    *sink.Sink
+	lookupEnv func(string) (string, bool)
+	width     func() int       // columns of the terminal at stderr; 0 without one
+	signals   <-chan os.Signal // nil when there are none
+	release   func()           // gives signals back to the system: the next one kills
 }
 
 // signalError is why a context ended: the user or the system asked for it.
@@ -39,7 +43,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	defer cancel(nil)
 	ended := make(chan struct{})
 	watched := make(chan struct{})
-	go func() {
+	caught.Start(func() {
 		defer close(watched)
 		select {
 		case sig := <-a.signals:
@@ -47,20 +51,44 @@ func (a *app) run(ctx context.Context, args []string) int {
 			cancel(&signalError{sig})
 		case <-ended:
 		}
-	}()
+	})
+	a.prepareStderr(args)
 	root := a.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := caught.Err(func() error { return root.ExecuteContext(ctx) })
 	close(ended)
 	<-watched
 	// The cause of ctx, which names the signal, and not its bare error.
 	var stop *signalError
-	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &stop) && transform.ClassOf(err) != transform.Storage {
+	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &stop) && transform.ClassOf(err) != job.Storage {
 		err = stopped(stop, err)
 	}
-	code := exitCode(err)
 	a.report(err)
-	return code
+	return exitCode(err)
+}
+
+// prepareStderr says what no message may hold, and in which form messages are, before
+// there can be one.
+func (a *app) prepareStderr(args []string) {
+	a.stderr.Lead(func() string {
+		if a.width() > 0 {
+			return clearLine
+		}
+		return ""
+	})
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		a.lookupSecret(name)
+	}
+	if asksForJSON(args) {
+		a.tellInJSON(new(transform.Progress))
+	}
+}
+
+// lookupSecret is lookupEnv for a value that no message may hold.
+func (a *app) lookupSecret(name string) (string, bool) {
+	value, ok := a.lookupEnv(name)
+	a.stderr.Hide(func() []string { return []string{value} })
+	return value, ok
 }
 
 func (a *app) root() *cobra.Command {
@@ -68,6 +96,7 @@ func (a *app) root() *cobra.Command {
 		Use:               "batchmill",
 		Short:             "run a model over a whole dataset",
 		Long:              rootHelp,
+		Version:           job.Version, // which makes --version
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -79,6 +108,7 @@ func (a *app) root() *cobra.Command {
 			return usageError("", "no command given")
 		},
 	}
+	root.SetVersionTemplate("batchmill {{.Version}}\n")
 	root.Args = cobra.ArbitraryArgs // RunE names the unknown one itself
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -92,10 +122,10 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-const rootHelp = `batchmill streams CSV, JSON Lines and Parquet from disk or S3, cuts them into
-batches, sends them to inference hosts over HTTP, and puts the answers back
-beside the records they belong to, in order, with a manifest that proves that
-nothing was lost.`
+const rootHelp = `batchmill runs a model over a whole dataset. It streams CSV, JSON Lines and
+Parquet from disk or S3, cuts the records into batches, sends the batches to
+inference hosts over HTTP, and writes each answer beside its record, in input
+order. A manifest proves that no record was lost.`
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -103,7 +133,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "print the version",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.stdout, "batchmill %s\n", transform.Version)
+			_, err := fmt.Fprintf(a.stdout, "batchmill %s\n", job.Version)
 			return err
 		},
 	}

@@ -7,24 +7,25 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/ledger"
 )
 
-const cleanHelp = `Remove what a run left in OUTPUT that was killed: temporary files on disk,
-unfinished uploads on S3 (they cost money until somebody ends them), and columns
-of Parquet that were set aside. Outputs, rejects and the manifest stay, and so
-do the answers in the log: the job can still be resumed.
+const cleanHelp = `Remove what a killed run left in OUTPUT: temporary files on disk, unfinished
+uploads on S3 (S3 charges for them until they are aborted), and spilled Parquet
+columns. Outputs, rejects, the manifest and the answer log stay, so the job can
+still be resumed.
 
-With --forget-answers the log goes too. Then nothing of the job can be resumed,
-and retry-rejects finds nothing to begin with.
+With --forget-answers the answer log is removed too. The job can then neither be
+resumed nor have its rejects retried.
 
-It does not run beside a run that is at work (75). On S3, where there are no
-locks, it goes by the age of the log; --force stops a run that seems to be
-alive, which then ends with 75.`
+clean refuses to work beside an active run (75). On S3, where there are no locks,
+it judges by the age of the log. --force stops a run that seems to be active;
+that run then ends with 75.`
 
 func (a *app) cleanCommand() *cobra.Command {
-	where := new(transform.Spec)
-	c := transform.Cleaning{}
+	where := new(job.Spec)
+	c := ledger.Cleaning{}
 	cmd := &cobra.Command{
 		Use:     "clean OUTPUT [flags]",
 		Short:   "remove what a killed run left",
@@ -35,13 +36,13 @@ func (a *app) cleanCommand() *cobra.Command {
 			return a.clean(cmd.Context(), outputAt(where, args[0]), c)
 		},
 	}
-	cmd.Flags().BoolVar(&c.Forget, "forget-answers", false, "remove the log of answers too: nothing can be resumed or retried then")
-	cmd.Flags().BoolVar(&c.Force, "force", false, "on S3: stop a run that seems to be at work")
+	cmd.Flags().BoolVar(&c.Forget, "forget-answers", false, "also remove the answer log; the job can then not be resumed or retried")
+	cmd.Flags().BoolVar(&c.Force, "force", false, "on S3: stop a run that seems to be active")
 	cmd.Flags().AddFlagSet(s3Flags(where))
 	return cmd
 }
 
-func (a *app) clean(ctx context.Context, where *transform.Spec, c transform.Cleaning) error {
+func (a *app) clean(ctx context.Context, where *job.Spec, c ledger.Cleaning) error {
 	out, done, err := peek(ctx, where)
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (a *app) clean(ctx context.Context, where *transform.Spec, c transform.Clea
 		}
 		fmt.Fprintf(a.stdout, "  %-17s  %s\n", what, escape(uri))
 	}
-	err = transform.Clean(ctx, out, c)
+	err = ledger.Clean(ctx, out, c)
 	switch {
 	case len(kinds) > 0: // also before an error
 		for i, kind := range kinds {

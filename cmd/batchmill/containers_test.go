@@ -59,12 +59,12 @@ func (j *containerJob) left() int {
 func (j *containerJob) atWork() {
 	j.t.Helper()
 	log := filepath.Join(j.out, "_batchmill", "log")
-	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(hang); ; time.Sleep(5 * time.Millisecond) {
 		if info, err := os.Stat(log); err == nil && info.Size() > 4096 {
 			return
 		}
 		if time.Now().After(until) {
-			j.t.Fatal("no host answered in two minutes")
+			j.t.Fatal("no host answered")
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (j *containerJob) done() *manifest.Manifest {
 		j.t.Fatal(err)
 	}
 	defer f.Close()
-	m, err := manifest.Decode(f)
+	m, err := manifest.Read(f, nil)
 	if err != nil {
 		j.t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/workers/reference"
 )
@@ -30,15 +30,15 @@ func (a *app) demoCommand() *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
 		Use:   "demo [flags]",
-		Short: "the whole thing in a minute, with sample data and hosts of its own",
-		Long: `Make a sample dataset, start two hosts in this process, run a job with them, and
-show what came out. One record makes the model fail on purpose: the job ends with
-one reject, and the demo, which expected it, with exit code 0.`,
+		Short: "run a sample job with sample data and built-in hosts, in a minute",
+		Long: `Write a sample dataset, start two hosts in this process, run a job with them, and
+show the result. The model fails on one record on purpose. The job ends with that
+one reject. The demo expects the reject and ends with exit code 0.`,
 		Example: "  batchmill demo",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), dir, demoRecords) },
 	}
-	cmd.Flags().StringVar(&dir, "dir", "batchmill-demo", "DIR\tdirectory for the demo's files; made anew each time")
+	cmd.Flags().StringVar(&dir, "dir", "batchmill-demo", "DIR\tdirectory for the demo's files; replaced on each run")
 	return cmd
 }
 
@@ -49,14 +49,14 @@ func (a *app) demo(ctx context.Context, dir string, records int) error {
 	}
 	fmt.Fprintf(a.stdout, "writing %s of sample data to %s\n", plural(int64(demoFiles*records), "record"), escape(input))
 	if err := writeDemoData(input, records); err != nil {
-		return &transform.Failure{Class: transform.Storage, Err: err}
+		return &job.Failure{Class: job.Storage, Err: err}
 	}
 	urls, stop, err := startDemoHosts()
 	if err != nil {
 		return err
 	}
 	defer stop()
-	o := &options{progress: "auto", spec: transform.Spec{Input: []string{input}, Output: output, Hosts: urls, Join: "input"}}
+	o := &options{progress: "auto", spec: job.Spec{Input: []string{input}, Output: output, Hosts: urls, Join: "input"}}
 	if err := o.spec.Validate(); err != nil {
 		return err
 	}
@@ -86,15 +86,15 @@ func clearDemo(dir string) error {
 	}
 	for _, name := range []string{"input", "output"} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-			return &transform.Failure{Class: transform.Storage, Err: err}
+			return &job.Failure{Class: job.Storage, Err: err}
 		}
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return &transform.Failure{Class: transform.Storage, Err: err}
+		return &job.Failure{Class: job.Storage, Err: err}
 	}
 	mark := []byte("batchmill demo clears input and output here\n")
 	if err := os.WriteFile(filepath.Join(dir, demoMark), mark, 0o666); err != nil {
-		return &transform.Failure{Class: transform.Storage, Err: err}
+		return &job.Failure{Class: job.Storage, Err: err}
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func (a *app) showDemo(output string) error {
 	first := filepath.Join(output, "readings-1.csv")
 	head, err := firstLines(first, 5)
 	if err != nil {
-		return &transform.Failure{Class: transform.Storage, Err: err}
+		return &job.Failure{Class: job.Storage, Err: err}
 	}
 	fmt.Fprintf(a.stdout, "\nthe first joined records, from %s:\n", escape(first))
 	for _, line := range head {
@@ -136,7 +136,7 @@ func (a *app) showDemo(output string) error {
 	rejects := filepath.Join(output, "_rejects", fmt.Sprintf("readings-%d.csv.jsonl", demoBadFile))
 	lines, err := firstLines(rejects, 1)
 	if err != nil || len(lines) == 0 {
-		return &transform.Failure{Class: transform.Internal, Err: errors.Join(errors.New("the reject was not written"), err)}
+		return &job.Failure{Class: job.Internal, Err: errors.Join(errors.New("the reject was not written"), err)}
 	}
 	r, err := manifest.DecodeReject([]byte(lines[0]))
 	if err != nil {

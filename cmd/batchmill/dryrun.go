@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 )
 
 // maxShownPayload is how much of the first payload a dry run shows, in bytes.
@@ -19,7 +20,7 @@ func (a *app) dryRun(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	defer hosts.close()
+	defer hosts.Close()
 	progress := new(transform.Progress)
 	stop := a.showProgress(progress, o.progress)
 	p, err := preview(ctx, &o.spec, progress)
@@ -27,24 +28,25 @@ func (a *app) dryRun(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	writePlan(a.stdout, p, hosts.names)
+	writePlan(a.stdout, p, hosts.Names)
 	writePayload(a.stdout, p)
 	return nil
 }
 
-func preview(ctx context.Context, spec *transform.Spec, progress *transform.Progress) (*transform.Preview, error) {
+func preview(ctx context.Context, spec *job.Spec, progress *transform.Progress) (*transform.Preview, error) {
 	plan, err := peekPlan(ctx, spec, progress)
 	if err != nil {
 		return nil, err
 	}
 	defer plan.Close()
-	return plan.Preview(ctx)
+	return transform.DryRun(ctx, plan)
 }
 
 func writePlan(w io.Writer, p *transform.Preview, hosts []string) {
 	fmt.Fprintf(w, "plan: %s, %s; nothing is sent or written\n", plural(int64(p.Objects), "object"), size(float64(p.Bytes)))
 	row(w, "formats", "%s in, %s out", p.InputFormat, p.OutputFormat)
 	row(w, "to the host", "%s, answers as %s", escape(p.ContentType), escape(p.Accept))
+	writeEncodings(w, p.Encodings)
 	if len(p.Names) > 0 {
 		row(w, "columns", "%s", escape(strings.Join(p.Names, ", ")))
 	}
@@ -60,6 +62,7 @@ func writePlan(w io.Writer, p *transform.Preview, hosts []string) {
 	if more := p.Objects - len(p.First); more > 0 {
 		row(w, "", "... and %s more", grouped(int64(more)))
 	}
+	writeSkipped(w, p.Skipped)
 }
 
 // writePayload shows the payload by lines, as far as it is text.

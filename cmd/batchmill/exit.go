@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 )
 
 // The exit codes are a contract with scripts: none of them ever changes.
@@ -27,11 +28,11 @@ const exitHelp = `Exit codes:
     1  internal error
     3  done, with rejects or with held or failed objects
    64  usage or configuration
-   65  bad input (every object failed, or too many rejects), or verify found a difference
+   65  bad input (every object failed, too many rejects, or not one answer), or verify found a difference
    69  no host available
    74  storage error
    75  interrupted or superseded, run it again
-  130  stopped by SIGINT   (what was answered is kept; the command to continue is printed)
+  130  stopped by SIGINT   (answers are kept; the command to continue is printed)
   143  stopped by SIGTERM  (the same)
 `
 
@@ -59,15 +60,15 @@ func exitCode(err error) int {
 		return exitInterrupt
 	}
 	switch transform.ClassOf(err) {
-	case transform.Usage:
+	case job.Usage:
 		return exitUsage
-	case transform.BadInput:
+	case job.BadInput:
 		return exitInput
-	case transform.NoHosts:
+	case job.NoHosts:
 		return exitHosts
-	case transform.Storage:
+	case job.Storage:
 		return exitStorage
-	case transform.Superseded, transform.Interrupted:
+	case job.Superseded, job.Interrupted:
 		return exitAgain
 	}
 	return exitInternal
@@ -77,12 +78,12 @@ func exitCode(err error) int {
 // without a reject, an error of the store that cost an object, else *partly.
 func endOf(r *transform.Result) error {
 	if r.Storage != nil {
-		return &transform.Failure{Class: transform.Storage, Err: r.Storage,
-			Hint: "mend the cause, then run the same command again: only what failed is done anew"}
+		return &job.Failure{Class: job.Storage, Err: r.Storage,
+			Hint: "fix the cause, then run the same command again: only the failed objects are retried"}
 	}
 	n := r.Objects
 	switch {
-	case n.Failed > 0 && n.Failed == n.All():
+	case n.Failed > 0 && n.Failed == n.All(), r.Manifest.Totals.Unanswered():
 		return &partly{exitInput}
 	case n.Published < n.All() || r.Manifest.Totals.Rejected > 0:
 		return &partly{exitPartly}

@@ -29,7 +29,7 @@ func (a *app) help(w io.Writer, cmd *cobra.Command) {
 				fmt.Fprintf(w, "  batchmill %-14s %s\n", c.Name(), c.Short)
 			}
 		}
-		fmt.Fprintf(w, "\nbatchmill COMMAND --help tells more.\n")
+		fmt.Fprintf(w, "\nRun batchmill COMMAND --help for its flags.\n")
 	}
 	for _, group := range groupFlags(cmd.Flags()) {
 		fmt.Fprintf(w, "\n%s:\n", group.title)

@@ -11,18 +11,19 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/internal/caught"
+	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/workers/reference"
 )
 
-const hostHelp = `A small reference host on the container contract, for trying things out. It can
-be slow or faulty on purpose. Its model can be recomputed by hand:
+const hostHelp = `Start a small reference host that follows the container contract, for trying
+things out. It can be slow or faulty on purpose. You can check its model by hand:
   ` + reference.Model + `
 
-It takes and answers text/csv, application/jsonlines and application/json.
+The host takes and answers text/csv, application/jsonlines and application/json.
 
-The one argument that it takes, serve, changes nothing: it is what containers on
-that contract are started with. In an image, --listen 0.0.0.0:8080.`
+The argument serve has no effect. SageMaker starts containers with it, so an image
+can run batchmill host; there, use --listen 0.0.0.0:8080.`
 
 const hostExample = `  batchmill host --latency 20ms --jitter 10ms
   batchmill host --listen 127.0.0.1:8081 --fault-rate 0.05 --fault 503 --fault reset`
@@ -32,11 +33,11 @@ func (a *app) hostCommand() *cobra.Command {
 		listen  string
 		options reference.Options
 		faults  []string
-		maxBody transform.Bytes
+		maxBody job.Bytes
 	)
 	cmd := &cobra.Command{
 		Use:     "host [serve] [flags]",
-		Short:   "a small reference host, slow or faulty on purpose",
+		Short:   "run a small reference host, slow or faulty on purpose",
 		Long:    hostHelp,
 		Example: hostExample,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -61,26 +62,26 @@ func (a *app) hostCommand() *cobra.Command {
 	f.SortFlags = false
 	f.StringVar(&listen, "listen", "127.0.0.1:8080", "ADDRESS\taddress to listen on; port 0 takes a free one")
 	bindModel(f, &options)
-	f.TextVar(&maxBody, "max-body", transform.Bytes(0), "SIZE\tsize of a payload above which the answer is 413 (default no limit)")
+	f.TextVar(&maxBody, "max-body", job.Bytes(0), "SIZE\tlargest payload; above it, answer 413 (default no limit)")
 	f.Lookup("max-body").DefValue = ""
-	f.Float64Var(&options.FaultRate, "fault-rate", 0, "SHARE\tshare of invocations, 0 to 1, that fail on purpose")
-	f.StringArrayVar(&faults, "fault", nil, fmt.Sprintf("KIND\tkind of fault, of %v; repeatable (default all)", reference.Faults()))
-	f.Uint64Var(&options.Seed, "seed", 0, "N\tnumber that makes the choice of faults repeatable")
+	f.Float64Var(&options.FaultRate, "fault-rate", 0, "SHARE\tshare of invocations that fail on purpose, 0 to 1")
+	f.StringArrayVar(&faults, "fault", nil, fmt.Sprintf("KIND\tkind of fault, one of %v; repeatable (default all)", reference.Faults()))
+	f.Uint64Var(&options.Seed, "seed", 0, "N\tseed for the choice of faults; the same seed repeats it")
 	return cmd
 }
 
 func bindModel(f *pflag.FlagSet, o *reference.Options) {
-	f.DurationVar(&o.Latency, "latency", 0, "TIME\ttime that each invocation takes")
-	f.DurationVar(&o.Jitter, "jitter", 0, "TIME\trandom time on top, up to this")
-	f.DurationVar(&o.PerRecord, "per-record", 0, "TIME\ttime on top for each record of an invocation")
-	f.Float64Var(&o.Growth, "growth", 0, "SHARE\tshare by which each other invocation in service lengthens one that begins")
-	f.IntVar(&o.MaxConcurrent, "max-concurrent", 0, "N\tinvocations at once, above which the answer is 429 (default no limit)")
-	f.BoolVar(&o.Queue, "queue", false, "let those above --max-concurrent wait in silence")
-	f.DurationVar(&o.ReadyAfter, "ready-after", 0, "TIME\ttime until the host is ready")
+	f.DurationVar(&o.Latency, "latency", 0, "TIME\thow long each invocation takes")
+	f.DurationVar(&o.Jitter, "jitter", 0, "TIME\trandom extra time, at most this")
+	f.DurationVar(&o.PerRecord, "per-record", 0, "TIME\textra time for each record of an invocation")
+	f.Float64Var(&o.Growth, "growth", 0, "SHARE\tshare by which each invocation in progress lengthens a new one")
+	f.IntVar(&o.MaxConcurrent, "max-concurrent", 0, "N\tinvocations at once; above it, answer 429 (default no limit)")
+	f.BoolVar(&o.Queue, "queue", false, "queue invocations above --max-concurrent instead of answering 429")
+	f.DurationVar(&o.ReadyAfter, "ready-after", 0, "TIME\thow long until the host is ready")
 	f.BoolVar(&o.Tell, "tell", false, "answer /execution-parameters")
 	f.BoolVar(&o.Objects, "objects", false, `answer JSON records with {"score":n}`)
 	f.BoolVar(&o.Cheap, "cheap", false, "cost almost nothing: the answer is 0.d, d the last digit of the first field")
-	f.StringVar(&o.BadValue, "bad-value", "", "TEXT\ttext that makes every payload that holds it fail with 500")
+	f.StringVar(&o.BadValue, "bad-value", "", "TEXT\tfail with 500 every payload that contains TEXT")
 }
 
 // serveHost serves until ctx ends, which is how this command is meant to end.
@@ -96,7 +97,7 @@ func (a *app) serveHost(ctx context.Context, address string, o reference.Options
 	defer server.close()
 	fmt.Fprintf(a.stdout, "listening on %s\n%s\n", server.url, reference.Model)
 	if !server.local {
-		fmt.Fprintln(a.stderr, "batchmill: other machines can reach this host; --listen 127.0.0.1:8080 keeps it to this one")
+		a.notice("other machines can reach this host; --listen 127.0.0.1:8080 keeps it to this one")
 	}
 	select {
 	case err := <-server.failed:
@@ -134,12 +135,12 @@ func startServer(address string, server *http.Server) (*localHost, error) {
 		server.Handler = onlyLocalNames(server.Handler)
 	}
 	s := &localHost{url: "http://" + l.Addr().String(), local: local, failed: make(chan error, 1), server: server}
-	go func() {
+	caught.Start(func() {
 		defer close(s.failed)
 		if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- err
 		}
-	}()
+	})
 	return s, nil
 }
 

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 	"github.com/spf13/pflag"
+
+	"github.com/batchmill/batchmill/transform/job"
 )
 
 // maxJobFile bounds a job file, in bytes.
@@ -21,10 +24,10 @@ const maxJobFile = 1 << 20
 // mean the same and fail alike. Anchors, tags and nested mappings are refused.
 
 // loadJobFile sets flags from the job file at path.
-func loadJobFile(path string, flags *pflag.FlagSet) error {
+func loadJobFile(path string, flags *pflag.FlagSet) (*jobFile, error) {
 	text, err := readJobFile(path)
 	if err != nil {
-		return usageError("check the path of the job file", "%w", err)
+		return nil, usageError("check the path of the job file", "%w", err)
 	}
 	return applyJob(path, text, flags)
 }
@@ -45,28 +48,28 @@ func readJobFile(path string) ([]byte, error) {
 	return text, nil
 }
 
-func applyJob(path string, text []byte, flags *pflag.FlagSet) error {
+func applyJob(path string, text []byte, flags *pflag.FlagSet) (*jobFile, error) {
 	file, err := parseYAML(text)
 	if err != nil {
-		return jobSyntaxError(path, err)
+		return nil, jobSyntaxError(path, err)
 	}
-	j := jobFile{path: path, flags: flags, seen: map[string]*token.Position{}}
+	j := &jobFile{path: path, flags: flags, seen: map[string]*token.Position{}, values: map[string]ast.Node{}}
 	bodies := 0
 	for _, doc := range file.Docs {
 		if doc.Body == nil || doc.Body.Type() == ast.CommentType {
 			continue
 		}
 		if bodies++; bodies > 1 {
-			return j.wrong(doc.Body, "", "a second document; a job file holds one job")
+			return nil, j.wrong(doc.Body, "", "a second document; a job file holds one job")
 		}
 		if err := j.apply(doc.Body); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if bodies == 0 {
-		return usageError("write for example input: data/", "%s is empty", path)
+		return nil, usageError("write for example input: data/", "%s:1:1: it is empty", path)
 	}
-	return nil
+	return j, nil
 }
 
 // parseYAML keeps a fault of the parser from ending the program: job files may
@@ -86,13 +89,33 @@ func jobSyntaxError(path string, err error) error {
 		at := syntax.GetToken().Position
 		return usageError("", "%s:%d:%d: %s", path, at.Line, at.Column, syntax.GetMessage())
 	}
-	return usageError("", "%s: %w", path, err)
+	return usageError("", "%s:1:1: %w", path, err)
 }
 
 type jobFile struct {
-	path  string
-	flags *pflag.FlagSet
-	seen  map[string]*token.Position
+	path   string
+	flags  *pflag.FlagSet
+	seen   map[string]*token.Position
+	values map[string]ast.Node // by name
+}
+
+// locate is err, with its place in the file where a value in the file is at fault: a wrong
+// setting is named first in a message, and the command line has not said another. A nil file is none.
+func (j *jobFile) locate(err error, given *pflag.FlagSet) error {
+	var failure *job.Failure
+	if j == nil || !errors.As(err, &failure) || failure.Class != job.Usage {
+		return err
+	}
+	rest, flag := strings.CutPrefix(failure.Error(), "--")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	if !flag || end < 0 {
+		return err
+	}
+	value, here := j.values[rest[:end]]
+	if !here || given.Changed(rest[:end]) {
+		return err
+	}
+	return j.wrong(value, failure.Hint, "%w", failure.Err)
 }
 
 // wrong is an error at a place in the file.
@@ -136,7 +159,8 @@ func (j *jobFile) set(pair *ast.MappingValueNode) error {
 		return j.wrong(pair.Key, "keep one of them", "%s stands here a second time; first on line %d", name, at.Line)
 	}
 	j.seen[name] = pair.Key.GetToken().Position
-	values, err := j.values(name, pair)
+	j.values[name] = pair.Value
+	values, err := j.texts(name, pair)
 	if err != nil {
 		return err
 	}
@@ -158,8 +182,8 @@ func (j *jobFile) set(pair *ast.MappingValueNode) error {
 	return nil
 }
 
-// values are the texts of a scalar or of a list of scalars.
-func (j *jobFile) values(name string, pair *ast.MappingValueNode) ([]string, error) {
+// texts are the texts of a scalar or of a list of scalars.
+func (j *jobFile) texts(name string, pair *ast.MappingValueNode) ([]string, error) {
 	nodes := []ast.Node{pair.Value}
 	if list, ok := pair.Value.(*ast.SequenceNode); ok {
 		nodes = list.Values

@@ -30,21 +30,21 @@ var (
 	jobCounters = [...]*prometheus.Desc{
 		jobMetric("records_total", "Records settled in this run: answered or rejected, by hosts or from the log of an earlier run."),
 		jobMetric("rejects_total", "Records set aside without an answer, in this run."),
-		jobMetric("retries_total", "Requests that had to be asked again, those that a host was too busy for included."),
+		jobMetric("retries_total", "Requests that had to be retried, including those that a host was too busy for."),
 		jobMetric("records_resumed_total", "Of the records settled, those that the log of an earlier run answered."),
 		jobMetric("input_bytes_total", "Bytes of input read, or passed over because an earlier run had settled them."),
 	}
 	inputSize        = jobMetric("input_size_bytes", "Size of all input objects as they are stored; 0 until all are found.")
 	objectsFound     = jobMetric("objects", "Input objects found; it grows while the inputs are listed.")
 	requestsInFlight = jobMetric("requests_in_flight", "Requests that wait for their answer now.")
-	hostsByState     = jobMetric("hosts", "Hosts by state: up (ready and in use), down (not ready yet, or ejected until it answers well), dropped (given up for good).", "state")
+	hostsByState     = jobMetric("hosts", "Hosts by state: up (ready and in use), down (not ready yet, or ejected until it answers well), dropped (for good).", "state")
 
 	hostCounters = [...]*prometheus.Desc{
 		hostMetric("requests_total", "Requests that came to an end, whatever that was."),
 		hostMetric("records_total", "Records that the host answered well."),
-		hostMetric("retries_total", "Requests to the host that had to be asked again, there or elsewhere."),
-		hostMetric("ejections_total", "Times that the host was taken out of use until it answers well again."),
-		hostMetric("hedges_total", "Requests that asked the host as a second one what another was slow to answer."),
+		hostMetric("retries_total", "Requests to the host that had to be retried, there or elsewhere."),
+		hostMetric("ejections_total", "How often the host was ejected, until it answered well again."),
+		hostMetric("hedges_total", "Requests that the host got as a second host, because another host was slow."),
 	}
 	hostUp       = hostMetric("up", "1 if the host is ready and in use, 0 if it is not.")
 	hostLimit    = hostMetric("concurrency_limit", "Requests that the host may have in flight at once, now.")

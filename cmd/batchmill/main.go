@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/batchmill/batchmill/internal/caught"
+	"github.com/batchmill/batchmill/internal/sink"
 	"github.com/batchmill/batchmill/workers/process"
 )
 
@@ -26,22 +28,30 @@ func main() {
 			signal.Notify(signals, sig)
 		}
 	}
+	stderr := os.Stderr // which libraries see no more after Claim
+	out := sink.New(stderr)
+	end := out.Claim()
 	a := &app{
 		program:   os.Args[0],
 		stdout:    os.Stdout,
-		stderr:    os.Stderr,
+		stderr:    out,
 		lookupEnv: os.LookupEnv,
-		width:     terminalWidth,
+		width:     func() int { return terminalWidth(stderr) },
 		signals:   signals,
 		release:   func() { signal.Stop(signals) },
 	}
-	os.Exit(a.run(context.Background(), os.Args[1:]))
+	caught.SetLast(func(p *caught.Panic) {
+		a.report(p)
+		os.Exit(exitInternal)
+	})
+	code := a.run(context.Background(), os.Args[1:])
+	end()
+	os.Exit(code)
 }
 
-// terminalWidth is the number of columns of the terminal at stderr, 0 when
-// there is none.
-func terminalWidth() int {
-	fd := int(os.Stderr.Fd())
+// terminalWidth is the number of columns of a terminal, 0 for what is none.
+func terminalWidth(terminal *os.File) int {
+	fd := int(terminal.Fd())
 	if !term.IsTerminal(fd) || os.Getenv("TERM") == "dumb" {
 		return 0
 	}

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +37,14 @@ func (l leakChecked) Run() int {
 	return code
 }
 
+// hang is when a test gives up what it waits for. It says nothing about how long
+// that may take.
+const hang = 5 * time.Minute
+
 func TestMain(m *testing.M) {
+	if signal.Ignored(os.Interrupt) { // as in the background of a shell; programs that are started would ignore it too
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
 	testscript.Main(leakChecked{m}, map[string]func(){"batchmill": main})
 }
 
@@ -42,12 +52,12 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "refhost": refhost, "asked": asked, "plainhost": plainhost, "askedsofar": askedSoFar, "mark": mark,
-			"bucket": bucket, "s3put": s3put, "s3get": s3get, "s3begin": s3begin, "s3holds": s3holds, "write": write, "replace": replace,
+			"exits": exits, "refhost": refhost, "asked": asked, "plainhost": plainhost, "askedsofar": askedSoFar, "mark": mark, "release": release,
+			"bucket": bucket, "s3put": s3put, "s3get": s3get, "s3begin": s3begin, "s3holds": s3holds, "write": write, "replace": replace, "packs": packs, "begins": begins,
 		},
 		Condition: condition,
 		Setup: func(env *testscript.Env) error {
-			env.Values[hostKey{}] = new(scriptHost)
+			env.Values[hostKey{}] = &scriptHost{released: make(chan struct{})}
 			env.Values[bucketsKey{}] = buckets{}
 			return nil
 		},
@@ -76,52 +86,108 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 type hostKey struct{}
 
-// scriptHost counts what the script's host was asked, and checks its header.
+// scriptHost counts what the script's host was asked, and checks its header. It
+// holds invocations back until the script releases them: a job is in the midst of
+// its work however slow the machine is.
 type scriptHost struct {
-	requests atomic.Int64
-	marked   int64 // what requests was at the last mark
+	mu       sync.Mutex // guards all but header
+	requests int64
+	seen     []string // what was asked since the last mark
+	marked   int64    // what requests was at the last mark
 	started  bool
-	header   string                       // NAME: VALUE that every invocation must carry
-	next     atomic.Pointer[http.Handler] // another one when the model is mended
+	header   string        // NAME: VALUE that every invocation must carry
+	next     http.Handler  // another one when the model is mended
+	free     int64         // invocations until they are held back; negative: they never are
+	released chan struct{} // closed when what is held now may go on
 }
 
 func (h *scriptHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPost {
-		h.requests.Add(1)
-		if name, value, ok := strings.Cut(h.header, ": "); ok && r.Header.Get(name) != value {
-			http.Error(w, "wrong token", http.StatusUnauthorized)
-			return
+	if r.Method != http.MethodPost {
+		h.now().ServeHTTP(w, r)
+		return
+	}
+	next, held := h.enter(r)
+	if held != nil {
+		payload, _ := io.ReadAll(r.Body) // until then the server does not see that the client has left
+		r.Body = io.NopCloser(bytes.NewReader(payload))
+		select {
+		case <-held:
+		case <-r.Context().Done():
 		}
 	}
-	(*h.next.Load()).ServeHTTP(w, r)
+	if name, value, ok := strings.Cut(h.header, ": "); ok && r.Header.Get(name) != value {
+		http.Error(w, "wrong token", http.StatusUnauthorized)
+		return
+	}
+	next.ServeHTTP(w, r)
+}
+
+// enter counts an invocation. What answers it has to wait until held is closed, if
+// there is such a channel.
+func (h *scriptHost) enter(r *http.Request) (next http.Handler, held chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.requests++
+	h.seen = append(h.seen, fmt.Sprintf("%s %s, %s, from %s for %s", time.Now().Format("15:04:05.000"), r.URL.Path, r.Header.Get("Idempotency-Key"), r.RemoteAddr, r.Host))
+	switch {
+	case h.free == 0:
+		held = h.released
+	case h.free > 0:
+		h.free--
+	}
+	return h.next, held
+}
+
+func (h *scriptHost) now() http.Handler {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.next
+}
+
+// asked is how many invocations there were since the last mark.
+func (h *scriptHost) asked() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.requests - h.marked
+}
+
+// log is what was asked since the last mark, a line each.
+func (h *scriptHost) log() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.Join(h.seen, "\n")
 }
 
 // serve starts the script's host and sets $HOST. Later calls replace what it
 // answers with.
-func (h *scriptHost) serve(ts *testscript.TestScript, next http.Handler) {
-	h.next.Store(&next)
-	if h.started {
+func (h *scriptHost) serve(ts *testscript.TestScript, next http.Handler, free int64) {
+	h.mu.Lock()
+	started := h.started
+	h.started, h.next, h.free = true, next, free
+	h.mu.Unlock()
+	if started {
 		return
 	}
-	h.started = true
 	s, err := startHost("127.0.0.1:0", h)
 	ts.Check(err)
 	ts.Defer(s.close)
 	ts.Setenv("HOST", s.url)
 }
 
-// refhost [bad=TEXT] [latency=TIME] [objects] [header=NAME:VALUE] starts a reference host.
+// refhost [bad=TEXT] [holds=N] [objects] [header=NAME:VALUE] starts a reference host.
+// After N invocations it holds each back until it is released.
 func refhost(ts *testscript.TestScript, _ bool, args []string) {
 	h := ts.Value(hostKey{}).(*scriptHost)
 	var o reference.Options
+	free := int64(-1)
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		switch name {
 		case "bad":
 			o.BadValue = value
-		case "latency":
+		case "holds":
 			var err error
-			o.Latency, err = time.ParseDuration(value)
+			free, err = strconv.ParseInt(value, 10, 64)
 			ts.Check(err)
 		case "objects":
 			o.Objects = true
@@ -133,7 +199,17 @@ func refhost(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	model, err := reference.New(o)
 	ts.Check(err)
-	h.serve(ts, model)
+	h.serve(ts, model, free)
+}
+
+// release lets the invocations go on that are held back now. Later ones are held
+// back until the next release, or until refhost says otherwise.
+func release(ts *testscript.TestScript, _ bool, _ []string) {
+	h := ts.Value(hostKey{}).(*scriptHost)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	close(h.released)
+	h.released = make(chan struct{})
 }
 
 // plainhost STATUS BODY starts a host that always answers so.
@@ -151,7 +227,7 @@ func plainhost(ts *testscript.TestScript, _ bool, args []string) {
 		w.Header().Set("Content-Type", "text/csv")
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(strings.ReplaceAll(args[1], `\n`, "\n")))
-	}))
+	}), -1)
 }
 
 // asked N checks how many invocations the host has seen since the last mark; !
@@ -165,15 +241,17 @@ func asked(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	h := ts.Value(hostKey{}).(*scriptHost)
-	if got := h.requests.Load() - h.marked; (least <= got && got <= most) == neg {
-		ts.Fatalf("the host was asked %d times", got)
+	if got := h.asked(); (least <= got && got <= most) == neg {
+		ts.Fatalf("the host was asked %d times:\n%s", got, h.log())
 	}
 }
 
 // mark begins a new count of invocations.
 func mark(ts *testscript.TestScript, _ bool, _ []string) {
 	h := ts.Value(hostKey{}).(*scriptHost)
-	h.marked = h.requests.Load()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.marked, h.seen = h.requests, nil
 }
 
 // askedsofar N waits until the host has seen so many invocations since the last mark.
@@ -181,9 +259,9 @@ func askedSoFar(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.ParseInt(args[0], 10, 64)
 	ts.Check(err)
 	h := ts.Value(hostKey{}).(*scriptHost)
-	for until := time.Now().Add(time.Minute); h.requests.Load()-h.marked < want; {
+	for until := time.Now().Add(hang); h.asked() < want; {
 		if time.Now().After(until) {
-			ts.Fatalf("the host was asked %d times in a minute", h.requests.Load()-h.marked)
+			ts.Fatalf("the host was asked %d times in %v", h.asked(), hang)
 		}
 		time.Sleep(time.Millisecond) // the other process is real, and so is its time
 	}

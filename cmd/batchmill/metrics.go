@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 )
 
 const (
@@ -84,12 +82,11 @@ func (a *app) serveMetrics(address string, p jobProgress) (stop func(), err erro
 		Handler:     metricsHandler(p),
 		ReadTimeout: scrapeTime, WriteTimeout: scrapeTime, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10,
-		ErrorLog:       log.New(io.Discard, "", 0), // what a client does wrong is no matter of the job
 	})
 	if err != nil {
 		return nil, usageError("choose another port for --metrics (0 takes a free one), or stop what listens there", "--metrics: %w", err)
 	}
-	fmt.Fprintf(a.stderr, "batchmill: metrics at %s%s\n", s.url, metricsPath)
+	a.notice(fmt.Sprintf("metrics at %s%s", s.url, metricsPath))
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), lastScrape)
 		defer cancel()
@@ -121,7 +118,7 @@ func buildInfo() prometheus.Collector {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "batchmill_build_info",
 		Help:        "Always 1; the label tells the version of batchmill.",
-		ConstLabels: prometheus.Labels{"version": transform.Version},
+		ConstLabels: prometheus.Labels{"version": job.Version},
 	})
 	info.Set(1)
 	return info

@@ -18,7 +18,9 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/batchmill/batchmill/internal/sink"
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 )
 
 func TestOnlyLoopbackAddressesAreTaken(t *testing.T) {
@@ -148,7 +150,7 @@ func TestScrapeOfARunningJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	con, err2 := newConsole(), &announced{url: make(chan string, 1)}
-	con.stderr = err2
+	con.stderr = sink.New(err2)
 	ended := make(chan int, 1)
 	go func() {
 		ended <- con.run(t.Context(), []string{"run", "--input", in, "--output", filepath.Join(dir, "out"), "--host", host.url,
@@ -157,8 +159,8 @@ func TestScrapeOfARunningJob(t *testing.T) {
 	var url string
 	select {
 	case url = <-err2.url:
-	case <-time.After(time.Minute):
-		t.Fatal("no address in a minute: " + err2.String())
+	case <-time.After(hang):
+		t.Fatal("no address: " + err2.String())
 	}
 
 	f := until(t, url, "batchmill_objects", 1)
@@ -196,7 +198,7 @@ func checkWhileAsked(t *testing.T, f families, host string) {
 	if got := f.quantile("batchmill_host_request_duration_seconds", host, 0.99); !(got > 0) {
 		t.Errorf("the answer took %v s", got)
 	}
-	if f.value("batchmill_input_size_bytes") != 8 || f.value("batchmill_build_info", transform.Version) != 1 {
+	if f.value("batchmill_input_size_bytes") != 8 || f.value("batchmill_build_info", job.Version) != 1 {
 		t.Errorf("size or version is wrong: %v, %v", f["batchmill_input_size_bytes"], f["batchmill_build_info"])
 	}
 	for _, name := range []string{"go_goroutines", "process_start_time_seconds", "promhttp_metric_handler_errors_total"} {
@@ -209,13 +211,13 @@ func checkWhileAsked(t *testing.T, f families, host string) {
 // until scrapes until the metric has this value.
 func until(t *testing.T, url, name string, want float64) families {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
 		f := scrape(t, url)
 		if f.value(name) == want {
 			return f
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s is %v after a minute, want %v", name, f.value(name), want)
+			t.Fatalf("%s is %v after %v, want %v", name, f.value(name), hang, want)
 		}
 	}
 }

@@ -6,14 +6,14 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/workers"
 	"github.com/batchmill/batchmill/workers/container"
 )
 
 // options are what `run` can be told, by flags or by a job file.
 type options struct {
-	spec     transform.Spec
+	spec     job.Spec
 	progress string
 	metrics  string // address for Prometheus; empty for none
 	dryRun   bool
@@ -69,12 +69,37 @@ func (b *binder) yes(p *bool, name, usage string) {
 
 func (b *binder) number(p *int, name, usage string) {
 	b.set.IntVar(p, name, 0, usage)
-	b.group(name)
-	b.set.Lookup(name).DefValue = "0"
+	nonzero(b, p, name)
 }
 
-func (b *binder) auto(p *transform.Auto, name, usage string) {
-	b.set.TextVar(p, name, transform.Auto(0), usage)
+// nonzero gives a flag with a number its title, and refuses 0 for it: 0 is what a field
+// has that was not given.
+func nonzero[T int | int64 | float64 | job.Bytes](b *binder, p *T, name string) {
+	b.group(name)
+	f := b.set.Lookup(name)
+	f.DefValue = "0"
+	f.Value = positive{f.Value, func() bool { return *p == 0 }}
+}
+
+// positive is a value that is not 0 where it is given.
+type positive struct {
+	pflag.Value
+	isZero func() bool
+}
+
+// Set takes a value, and says of 0 what to do.
+func (v positive) Set(s string) error {
+	if err := v.Value.Set(s); err != nil {
+		return err
+	}
+	if v.isZero() {
+		return fmt.Errorf("%q is too little: write more, or leave the flag out for its default", s)
+	}
+	return nil
+}
+
+func (b *binder) auto(p *job.Auto, name, usage string) {
+	b.set.TextVar(p, name, job.Auto(0), usage)
 	b.group(name)
 }
 
@@ -83,66 +108,70 @@ func (b *binder) value(v pflag.Value, name, usage string) {
 	b.group(name)
 }
 
-func (b *binder) bytes(p *transform.Bytes, name, usage string) {
-	b.set.TextVar(p, name, transform.Bytes(0), usage)
-	b.group(name)
+func (b *binder) bytes(p *job.Bytes, name, usage string) {
+	b.set.TextVar(p, name, job.Bytes(0), usage)
+	nonzero(b, p, name)
+	b.set.Lookup(name).DefValue = ""
 }
 
-func (b *binder) duration(p *transform.Duration, name, usage string) {
-	b.set.TextVar(p, name, transform.Duration(0), usage)
+func (b *binder) duration(p *job.Duration, name, usage string) {
+	b.set.TextVar(p, name, job.Duration(0), usage)
 	b.group(name)
 }
 
 func (o *options) bindPlaces(b *binder) {
 	s := &o.spec
-	b.title = "What to read, whom to ask, where to write"
-	b.list(&s.Input, "input", "URI\ta file, a directory, a quoted glob, or s3://bucket/prefix; repeatable; names below it that begin with _ or . are skipped")
-	b.text(&s.InputManifest, "input-manifest", "URI\ta list of objects, on disk or S3: a JSON array of {\"prefix\": \"s3://bucket/prefix/\"} and of names behind that prefix")
+	b.title = "Inputs, outputs and hosts"
+	b.list(&s.Input, "input", "URI\ta file, a directory, a quoted glob (** is any depth), or s3://bucket/prefix; repeatable; names below it that begin with _ or . are skipped and told, but _name=value is data")
+	b.text(&s.InputManifest, "input-manifest", "URI\ta list of objects, on disk or S3: a JSON array of {\"prefix\": \"s3://bucket/prefix/\"} and names to append to it")
+	b.yes(&s.FollowSymlinks, "follow-symlinks", "read files through symbolic links that lead out of an input; without this flag such an object fails, and the others go on")
 	b.text(&s.Output, "output", "URI\tdirectory or s3://bucket/prefix for the outputs; never inside the input")
-	b.list(&s.Hosts, "host", "URL\tURL of an inference host, unix:///path.sock, or dns+http://name:port for every address behind a name; repeatable; without a path it follows the container contract (ping, invocations), with a path it is POSTed to as it is")
-	b.text(&s.Image, "image", "NAME\timage to start hosts from as containers, instead of --host; it is never pulled")
-	b.text(&s.Command, "command", "WORDS\tcommand to start hosts with as processes, each told its port by SAGEMAKER_BIND_TO_PORT and PORT; no shell is used")
+	b.list(&s.Hosts, "host", "URL\tan inference host: a URL, unix:///path.sock, or dns+http://name:port for every address behind a name; repeatable. A URL without a path follows the container contract (ping, invocations); a URL with a path receives the POST requests directly")
+	b.text(&s.Image, "image", "NAME\timage to start hosts from, as containers, instead of --host; never pulled")
+	b.text(&s.Command, "command", "WORDS\tcommand that starts a host process; SAGEMAKER_BIND_TO_PORT and PORT hold its port; no shell is used")
 	b.number(&s.Replicas, "replicas", "N\thow many hosts to start (default 1)")
 }
 
 func (o *options) bindContainers(b *binder) {
 	s := &o.spec
 	b.title = "Containers (with --image)"
-	b.text(&s.Model, "model", "PATH\tdirectory, or a .tar.gz that is unpacked, to mount read-only at /opt/ml/model")
-	b.list(&s.Env, "env", "NAME=VALUE\ta variable for the containers, or NAME for its value in this environment; repeatable")
-	b.list(&s.EnvFile, "env-file", "FILE\tfile of variables, a line each; the place for secrets; repeatable")
-	b.text(&s.Network, "network", "bridge|internal\ta port on 127.0.0.1, or a network of their own with no way out (default bridge)")
-	b.text(&s.GPUs, "gpus", "all|N|per-replica=N\tGPUs for each container: all, any N, or N of its own (default none)")
-	b.bytes(&s.ContainerMemory, "container-memory", "SIZE\tmemory of each container (default: 7/8 of the machine's, shared equally)")
-	b.set.Float64Var(&s.ContainerCPUs, "container-cpus", 0, "N\tprocessors of each container, such as 1.5 (default: the machine's, shared equally)")
-	b.group("container-cpus")
-	b.set.Lookup("container-cpus").DefValue = "0"
+	b.text(&s.Model, "model", "PATH\tdirectory, or a .tar.gz to unpack, mounted read-only at /opt/ml/model")
+	b.list(&s.Env, "env", "NAME=VALUE\ta variable for the containers; NAME alone takes the value from this environment; repeatable")
+	b.list(&s.EnvFile, "env-file", "FILE\tfile of variables, one per line; use it for secrets; repeatable")
+	b.text(&s.Network, "network", "internal|bridge\ta private network with no way out, or the engine's own network and a port on 127.0.0.1 (default internal)")
+	b.text(&s.GPUs, "gpus", "all|N|per-replica=N\tGPUs of each container: all, the first N, or N of its own (default none)")
+	b.bytes(&s.ContainerMemory, "container-memory", "SIZE\tmemory limit of each container (default: 7/8 of the machine's, divided equally)")
+	b.set.Float64Var(&s.ContainerCPUs, "container-cpus", 0, "N\tprocessors of each container, such as 1.5 (default: the machine's, divided equally)")
+	nonzero(b, &s.ContainerCPUs, "container-cpus")
 	b.number(&s.ContainerPids, "container-pids", fmt.Sprintf("N\tprocesses and threads of each container (default %d)", container.DefaultPids))
 	b.list(&s.ContainerAllow, "container-allow", "NAME\ta restriction to lift: "+strings.Join(container.Restrictions(), ", ")+"; repeatable")
 }
 
 // bindS3 binds what reaches S3 where the AWS environment does not say it.
-func bindS3(b *binder, s *transform.Spec) {
+func bindS3(b *binder, s *job.Spec) {
 	b.title = "S3 (region, profile and credentials come from the AWS environment)"
-	b.text(&s.S3Endpoint, "s3-endpoint", "URL\tURL of a service other than Amazon's (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or the profile's)")
-	b.text(&s.S3PathStyle, "s3-path-style", "auto|yes|no\tis the bucket's name in the path of requests, or in the name of the host (default auto: in the path, except on Amazon's service)")
+	b.text(&s.S3Endpoint, "s3-endpoint", "URL\tURL of a service other than Amazon's (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or the profile)")
+	b.text(&s.S3PathStyle, "s3-path-style", "auto|yes|no\twhether the bucket's name is in the path of requests (yes) or in the host name (no) (default auto: in the path, except on Amazon's service)")
 }
 
 func (o *options) bindFormats(b *binder) {
 	s := &o.spec
 	b.title = "Formats"
-	b.text(&s.InputFormat, "input-format", "FORMAT\tcsv, jsonl, lines or parquet (default: by extension, then content)")
+	b.text(&s.InputFormat, "input-format", "FORMAT\tcsv, jsonl, json (one array, or lines), lines or parquet (default: by extension, then content)")
+	b.text(&s.InputCodec, "input-compression", "NAME\thow the inputs are compressed: auto, none, gzip, zstd, snappy, lz4 or bzip2 (default auto: by extension and, on S3, Content-Encoding; the first bytes must agree)")
 	b.text(&s.OutputFormat, "output-format", "FORMAT\tcsv, jsonl, lines or parquet (default: the input's)")
-	b.text(&s.Header, "header", "auto|yes|no\tdoes the CSV begin with a header (default auto)")
-	b.text(&s.Delimiter, "delimiter", "BYTE\tbyte between CSV fields (default a comma; a tab for .tsv)")
-	b.text(&s.Quote, "quote", "BYTE\tbyte around CSV fields (default \")")
-	b.yes(&s.Ragged, "ragged", "accept CSV records with another number of fields")
-	b.list(&s.ColumnType, "column-type", "NAME=TYPE\twhat a column becomes in JSON or Parquet: string, number, integer, double, bool, json or list (default: by the values); repeatable")
+	b.text(&s.Encoding, "encoding", "NAME\tencoding of text inputs, such as utf-8, latin1, windows-1252, utf-16le or gb18030; payloads, outputs and rejects are then UTF-8 (default: bytes as they are; UTF-16 and UTF-32 by their byte order marks)")
+	b.text(&s.Header, "header", "auto|yes|no\twhether the CSV begins with a header (default auto)")
+	b.yes(&s.DedupeNames, "dedupe-names", "give columns of one name different ones: the second a becomes a_2")
+	b.text(&s.Delimiter, "delimiter", "BYTE\tbyte between CSV fields (default: a comma; a tab for .tsv)")
+	b.text(&s.Quote, "quote", "BYTE\tbyte around quoted CSV fields (default \")")
+	b.yes(&s.Ragged, "ragged", "accept CSV records whose number of fields differs")
+	b.list(&s.ColumnType, "column-type", "NAME=TYPE\ttype of a column in JSON or Parquet: string, number, integer, double, bool, json or list (default: by the values); repeatable")
 	b.text(&s.ContentType, "content-type", "TYPE\ttype of the payload: text/csv (default for csv), application/jsonlines (default for jsonl and parquet), application/json, application/x-parquet, ...")
-	b.text(&s.Accept, "accept", "TYPE\ttype of the answers (default: that of the payload)")
-	b.text(&s.PayloadWrap, "payload-wrap", "none|instances|dataframe_split\twhat stands around the records of a JSON payload (default none: an array)")
-	b.text(&s.Compression, "compression", "NAME\tcompression of the outputs: none, gzip, zstd, snappy or lz4 (default none; in Parquet, of its pages, snappy)")
-	b.number(&s.RowGroup, "row-group-records", fmt.Sprintf("N\trecords in a row group of Parquet outputs (default %d; copied row groups stay as they are)", transform.DefaultRowGroup))
+	b.text(&s.Accept, "accept", "TYPE\ttypes of the answers, separated by commas (default: that of the payload)")
+	b.text(&s.PayloadWrap, "payload-wrap", "none|instances|dataframe_split\twrapper around the records of a JSON payload (default none: an array)")
+	b.text(&s.Compression, "compression", "NAME\tcompression of the outputs: none, gzip, zstd, snappy or lz4 (default none; for Parquet pages, snappy)")
+	b.number(&s.RowGroup, "row-group-records", fmt.Sprintf("N\trecords per row group of Parquet outputs (default %d; copied row groups stay as they are)", job.DefaultRowGroup))
 	b.yes(&s.SendHeader, "send-header", "send the header line with every CSV payload")
 }
 
@@ -151,52 +180,54 @@ func (o *options) bindJoin(b *binder) {
 	b.title = "Answers"
 	b.text(&s.Join, "join", "none|input\twrite answers only, or each record with its answer (default none)")
 	b.text(&s.Answers, "answers", "per-record|per-batch\tper-batch writes each response as it came, for models that filter or multiply records (default per-record)")
-	b.text(&s.AnswerName, "answer-name", fmt.Sprintf("NAME\tname of the answer in joined output (default %s)", transform.DefaultAnswerName))
+	b.text(&s.AnswerName, "answer-name", fmt.Sprintf("NAME\tname of the answer in joined output (default %s)", job.DefaultAnswerName))
 	b.list(&s.AnswerType, "answer-type", "TYPE\tor FIELD=TYPE: type of the answer's columns in Parquet: double, integer, boolean, string, list or json (default: by the first answers); repeatable")
-	b.text(&s.AnswerPath, "answer-path", "PATH\tpath to the list of answers in a JSON response")
+	b.text(&s.AnswerHeader, "answer-header", "no|yes|auto\twhether CSV responses begin with a header, which is no answer; auto: if it is what the job calls its columns (default no)")
+	b.text(&s.AnswerPath, "answer-path", "PATH\twhere the list of answers is in a JSON response")
 	b.text(&s.InputFilter, "input-filter", "FIELDS\tfields that go to the host: names or indexes (default all)")
-	b.text(&s.OutputFilter, "output-filter", "FIELDS\tfields that come out: names or indexes (default all)")
-	b.text(&s.OnBad, "on-bad", "placeholder|skip|fail\ta record without an answer stays with an empty one, is left out, or holds back its object (default placeholder)")
-	b.value(&allowance{&s.MaxRejects}, "max-rejects", "N|N%\tcount or share of rejects after which the job stops with 65 (default 1%, judged from 1,000 records on)")
+	b.text(&s.OutputFilter, "output-filter", "FIELDS\tfields that the output holds: names or indexes (default all)")
+	b.text(&s.OnBad, "on-bad", "placeholder|skip|fail\ta reject keeps its place with an empty answer, is left out, or holds its object back (default placeholder)")
+	b.value(&allowance{&s.MaxRejects}, "max-rejects", "N|N%\tnumber or share of rejects above which the job stops with 65 (default 1%, checked from 1,000 records on)")
 }
 
 func (o *options) bindRequests(b *binder) {
 	s := &o.spec
 	b.title = "Requests"
-	b.auto(&s.BatchRecords, "batch-records", fmt.Sprintf("auto|N\tat most so many records in a batch (default auto: the best number is found; %d with --answers per-batch)", transform.DefaultBatchRecords))
-	b.bytes(&s.BatchBytes, "batch-bytes", fmt.Sprintf("SIZE\tat most so many bytes of records in a batch (default %s)", transform.Bytes(transform.DefaultBatchBytes)))
-	b.duration(&s.TargetLatency, "target-latency", fmt.Sprintf("TIME\ttime that an answer may take to a batch whose number of records is found (default %s)", transform.Duration(transform.DefaultTargetLatency)))
-	b.auto(&s.Concurrency, "concurrency", "auto|N\trequests in flight per host (default auto: the best number is found for each)")
-	b.number(&s.MaxConcurrency, "max-concurrency", fmt.Sprintf("N\tthe most that auto tries (default %d, or what the host says)", workers.DefaultMaxConcurrency))
-	b.duration(&s.Timeout, "timeout", "TIME\ttime for one request (default 60s)")
-	b.number(&s.Attempts, "attempts", fmt.Sprintf("N\ttries before a batch is split (default %d)", transform.DefaultAttempts))
-	b.duration(&s.HostWait, "host-wait", "TIME\thow long to wait when no host answers (default 10m)")
-	b.duration(&s.ReadyTimeout, "ready-timeout", "TIME\thow long to wait for the first host to be ready (default 10m)")
+	b.auto(&s.BatchRecords, "batch-records", fmt.Sprintf("auto|N\tmost records in a batch (default auto: measured; %d with --answers per-batch)", job.DefaultBatchRecords))
+	b.bytes(&s.BatchBytes, "batch-bytes", fmt.Sprintf("SIZE\tmost input bytes in a batch (default %s)", job.Bytes(job.DefaultBatchBytes)))
+	b.duration(&s.TargetLatency, "target-latency", fmt.Sprintf("TIME\thow long an answer may take when the batch size is auto (default %s)", job.Duration(job.DefaultTargetLatency)))
+	b.auto(&s.Concurrency, "concurrency", "auto|N\trequests in flight per host (default auto: measured for each host)")
+	b.number(&s.MaxConcurrency, "max-concurrency", fmt.Sprintf("N\tmost requests in flight that auto tries (default %d, or what the host says)", workers.DefaultMaxConcurrency))
+	b.duration(&s.Timeout, "timeout", "TIME\ttime limit of a request (default 60s)")
+	b.number(&s.Attempts, "attempts", fmt.Sprintf("N\ttries before a batch is split (default %d)", job.DefaultAttempts))
+	b.duration(&s.HostWait, "host-wait", "TIME\thow long to wait without a good answer (default 10m)")
+	b.duration(&s.ReadyTimeout, "ready-timeout", "TIME\thow long to wait while no host is ready (default 10m)")
 }
 
 func (o *options) bindPolicy(b *binder) {
 	s := &o.spec
 	b.title = "The run"
-	b.set.Int64Var(&s.Limit, "limit", 0, "N\tonly the first so many records of the job (default all)")
-	b.group("limit")
-	b.set.Lookup("limit").DefValue = "0"
-	b.yes(&o.dryRun, "dry-run", "send and write nothing: show the plan and the first payload")
-	b.bytes(&s.Memory, "memory", fmt.Sprintf("SIZE\tbudget for data in flight (default %s)", transform.Bytes(transform.DefaultMemory)))
-	b.bytes(&s.MaxRecord, "max-record", fmt.Sprintf("SIZE\tthe largest record taken (default %s, at most a quarter of --memory)", transform.Bytes(transform.DefaultMaxRecord)))
-	b.bytes(&s.MaxResponse, "max-response", fmt.Sprintf("SIZE\tthe largest response taken (default %s, at most a quarter of --memory)", transform.Bytes(transform.DefaultMaxResponse)))
-	b.text(&o.progress, "progress", "auto|json|none\ta live line on a terminal and a line every 10 s elsewhere, or one JSON object a second, on stderr (default auto)")
-	b.value(&loopbackAddress{&o.metrics}, "metrics", "ADDRESS\taddress on this machine, such as 127.0.0.1:9090, where Prometheus finds the job's metrics while it runs (default none)")
-	b.duration(&s.Grace, "grace", fmt.Sprintf("TIME\thow long requests in flight may go on after SIGINT or SIGTERM, so that their answers are kept (default %s)", transform.Duration(transform.DefaultGrace)))
-	b.yes(&s.Restart, "restart", "forget what hosts answered in earlier runs of this job, and ask again")
-	b.yes(&s.Overwrite, "overwrite", "replace existing outputs; what hosts answered is kept, unless it was another job")
+	b.set.Int64Var(&s.Limit, "limit", 0, "N\tonly the first N records of the job (default all)")
+	nonzero(b, &s.Limit, "limit")
+	b.yes(&o.dryRun, "dry-run", "show the plan and the first payload; send and write nothing")
+	b.bytes(&s.Memory, "memory", fmt.Sprintf("SIZE\tbudget for data in flight; the process takes at most twice that plus 64MiB (default %s, less in a small container)", job.Bytes(job.DefaultMemory)))
+	b.bytes(&s.MaxRecord, "max-record", fmt.Sprintf("SIZE\tlargest record; a larger one is a reject (default %s, at most a quarter of --memory)", job.Bytes(job.DefaultMaxRecord)))
+	b.bytes(&s.MaxResponse, "max-response", fmt.Sprintf("SIZE\tlargest response (default %s, at most a quarter of --memory)", job.Bytes(job.DefaultMaxResponse)))
+	b.text(&o.progress, "progress", "auto|json|none\tprogress on stderr: auto is a live line on a terminal and a line every 10 s elsewhere, json one JSON object per second (default auto)")
+	b.value(&loopbackAddress{&o.metrics}, "metrics", "ADDRESS\taddress on this machine, such as 127.0.0.1:9090, that serves metrics for Prometheus while the job runs (default none)")
+	b.yes(&s.NoKeepAlive, "no-keep-alive", "open a new connection for each request, for a host that answers on kept ones out of turn")
+	b.duration(&s.Grace, "grace", fmt.Sprintf("TIME\thow long requests in flight may continue after SIGINT or SIGTERM, so that their answers are kept (default %s)", job.Duration(job.DefaultGrace)))
+	b.yes(&s.Restart, "restart", "discard the answers of earlier runs of this job, and send everything again")
+	b.yes(&s.Overwrite, "overwrite", "replace existing outputs; logged answers are used, unless another job logged them")
+	b.yes(&s.BeforeDamage, "resume-before-damage", "where the answer log is damaged, keep the answers before the damage, and send the rest again")
 }
 
 // allowance binds a flag to an Allowance whose absence means the default.
-type allowance struct{ target **transform.Allowance }
+type allowance struct{ target **job.Allowance }
 
 // Set reads a count or a share.
 func (a *allowance) Set(s string) error {
-	v := new(transform.Allowance)
+	v := new(job.Allowance)
 	if err := v.UnmarshalText([]byte(s)); err != nil {
 		return err
 	}

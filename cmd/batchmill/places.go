@@ -8,13 +8,14 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/plan"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
 // s3Flags are the flags of commands that are given an output and may have to be
 // told how to reach it.
-func s3Flags(where *transform.Spec) *pflag.FlagSet {
+func s3Flags(where *job.Spec) *pflag.FlagSet {
 	b := binder{set: pflag.NewFlagSet("s3", pflag.ContinueOnError)}
 	b.set.SortFlags = false
 	bindS3(&b, where)
@@ -22,15 +23,15 @@ func s3Flags(where *transform.Spec) *pflag.FlagSet {
 }
 
 // outputAt is where with an output.
-func outputAt(where *transform.Spec, output string) *transform.Spec {
+func outputAt(where *job.Spec, output string) *job.Spec {
 	where.Output = output
 	return where
 }
 
 // peek opens an output that is there, to look at it: it writes nothing. A directory that is
 // missing looks like an empty one.
-func peek(ctx context.Context, where *transform.Spec) (_ store.Store, done func(), err error) {
-	out, err := transform.PeekOutput(ctx, where)
+func peek(ctx context.Context, where *job.Spec) (_ store.Store, done func(), err error) {
+	out, err := plan.PeekOutput(ctx, where)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/batchmill/batchmill/internal/caught"
+	"github.com/batchmill/batchmill/internal/sink"
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/workers"
 )
 
 // How often progress is shown.
@@ -31,6 +34,7 @@ func (a *app) showProgress(p *transform.Progress, mode string) (stop func()) {
 	case mode == "none":
 		return func() {}
 	case mode == "json":
+		a.tellInJSON(p)
 		return watch(p, jsonLines{json.NewEncoder(a.stderr)}, jsonEvery)
 	case width > 0:
 		return watch(p, &liveLine{w: a.stderr, width: a.width}, redrawEvery)
@@ -40,7 +44,7 @@ func (a *app) showProgress(p *transform.Progress, mode string) (stop func()) {
 
 func watch(p *transform.Progress, d display, every time.Duration) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
+	caught.Start(func() {
 		defer close(done)
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
@@ -53,7 +57,7 @@ func watch(p *transform.Progress, d display, every time.Duration) (stop func()) 
 				return
 			}
 		}
-	}()
+	})
 	return func() { close(quit); <-done }
 }
 
@@ -62,6 +66,31 @@ type jsonLines struct{ enc *json.Encoder }
 
 func (j jsonLines) show(s transform.Snapshot) { _ = j.enc.Encode(s) }
 func (j jsonLines) end(s transform.Snapshot)  { j.show(s) }
+
+// tellInJSON makes messages lines of --progress json: a snapshot of p, with the
+// message's own keys.
+func (a *app) tellInJSON(p *transform.Progress) {
+	a.stderr.InJSON(func(m sink.Message) any {
+		return struct {
+			transform.Snapshot
+			sink.Message
+		}{p.Snapshot(), m}
+	})
+}
+
+// asksForJSON tells whether a command line has --progress json. Its messages are lines of
+// JSON even if the rest of the line is wrong.
+func asksForJSON(args []string) bool {
+	for i, arg := range args {
+		if arg == "--" {
+			return false
+		}
+		if arg == "--progress=json" || arg == "--progress" && i+1 < len(args) && args[i+1] == "json" {
+			return true
+		}
+	}
+	return false
+}
 
 // textLines writes a line now and then, for logs.
 type textLines struct{ w io.Writer }
@@ -91,7 +120,7 @@ func (l *liveLine) show(s transform.Snapshot) {
 
 func (l *liveLine) end(transform.Snapshot) { _, _ = io.WriteString(l.w, clearLine) }
 
-// bar draws the share of bytes read in n columns.
+// bar draws the share of the input that is settled in n columns.
 func bar(s transform.Snapshot, n int) string {
 	inner := n - 2
 	full := int(min(1, float64(s.Bytes)/float64(s.TotalBytes)) * float64(inner))
@@ -113,15 +142,28 @@ func status(s transform.Snapshot) string {
 	if s.TotalBytes > 0 {
 		fmt.Fprintf(&b, "%3.0f%%  ", 100*min(1, float64(s.Bytes)/float64(s.TotalBytes)))
 	}
-	if s.HostsUp == 0 && s.Records == 0 {
+	switch w := s.Standstill; {
+	case w != nil && w.Until.Sub(s.Time) >= time.Second:
+		fmt.Fprintf(&b, "no host can be asked: %s  ", resting(w))
+	case s.HostsUp == 0 && s.Records == 0:
 		fmt.Fprintf(&b, "waiting for a host to be ready (0 of %d)", s.Hosts)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "%s records  %s/s  %s/s", count(float64(s.Records)), count(s.RecordsPerSecond), size(s.BytesPerSecond))
+	fmt.Fprintf(&b, "%s records  %s/s  %s/s", count(float64(s.Records)), rate(s.RecordsPerSecond), size(s.BytesPerSecond))
 	if t := left(s.ETASeconds); t != "" {
 		fmt.Fprintf(&b, "  %s left", t)
 	}
 	fmt.Fprintf(&b, "  in flight %d  retries %s  rejects %s  hosts %d/%d",
 		s.InFlight, count(float64(s.Retries)), count(float64(s.Rejects)), s.HostsUp, s.Hosts)
 	return b.String()
+}
+
+// resting says who rests until when, and when the job gives up.
+func resting(w *workers.Standstill) string {
+	others := ""
+	if w.Hosts > 1 {
+		others = fmt.Sprintf(" and %s longer", plural(int64(w.Hosts-1), "other"))
+	}
+	return fmt.Sprintf("%s rests until %s%s, --host-wait ends at %s",
+		w.Host, w.Until.Local().Format(time.TimeOnly), others, w.GivesUp.Local().Format(time.TimeOnly))
 }

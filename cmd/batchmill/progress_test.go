@@ -12,8 +12,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/batchmill/batchmill/internal/sink"
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/plan"
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/workers"
 )
 
 func snapshot() transform.Snapshot {
@@ -26,11 +30,21 @@ func TestStatus(t *testing.T) {
 	waiting := transform.Snapshot{Hosts: 2, TotalBytes: 10, ETASeconds: -1}
 	unknown := snapshot()
 	unknown.TotalBytes, unknown.ETASeconds = 0, -1
+	now := time.Date(2026, 11, 30, 14, 0, 0, 0, time.Local)
+	resting := func(s transform.Snapshot, hosts int, d time.Duration) transform.Snapshot {
+		s.Time, s.Standstill = now, &workers.Standstill{Host: "http://a:8080", Hosts: hosts, Until: now.Add(d), GivesUp: now.Add(5 * time.Second)}
+		return s
+	}
 	for _, c := range []struct {
 		name string
 		s    transform.Snapshot
 		want string
 	}{
+		{"the host rests", resting(waiting, 1, 5*time.Minute),
+			"  0%  no host can be asked: http://a:8080 rests until 14:05:00, --host-wait ends at 14:00:05  0 records  0/s  0 B/s  in flight 0  retries 0  rejects 0  hosts 0/2"},
+		{"all rest", resting(unknown, 3, time.Second),
+			"no host can be asked: http://a:8080 rests until 14:00:01 and 2 others longer, --host-wait ends at 14:00:05  1.2M records  12.3k/s  4.5 MB/s  in flight 8  retries 3  rejects 1  hosts 2/2"},
+		{"a short rest", resting(unknown, 1, time.Millisecond), "1.2M records  12.3k/s  4.5 MB/s  in flight 8  retries 3  rejects 1  hosts 2/2"},
 		{"running", snapshot(), " 45%  1.2M records  12.3k/s  4.5 MB/s  1m20s left  in flight 8  retries 3  rejects 1  hosts 2/2"},
 		{"before", transform.Snapshot{ETASeconds: -1}, "starting"},
 		{"while the inputs are listed", transform.Snapshot{Listed: 120_000, ETASeconds: -1}, "looking at the inputs: 120,000 objects so far"},
@@ -78,7 +92,7 @@ func TestProgressModes(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var b bytes.Buffer
-			a := &app{stderr: &b, width: func() int { return c.width }}
+			a := &app{stderr: sink.New(&b), width: func() int { return c.width }}
 			stop := a.showProgress(new(transform.Progress), c.mode)
 			time.Sleep(c.after)
 			stop()
@@ -125,7 +139,7 @@ func TestProgressOfAPlan(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	spec := transform.Spec{Input: []string{"in"}, Output: "out", Hosts: []string{"http://a"}}
+	spec := job.Spec{Input: []string{"in"}, Output: "out", Hosts: []string{"http://a"}}
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -135,11 +149,11 @@ func TestProgressOfAPlan(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var b bytes.Buffer
-			a := &app{stderr: &b, width: func() int { return 0 }}
+			a := &app{stderr: sink.New(&b), width: func() int { return 0 }}
 			progress := new(transform.Progress)
 			stop := a.showProgress(progress, mode)
 			time.Sleep(time.Millisecond) // so that no line is due while an object is found
-			plan, err := transform.NewPlan(t.Context(), spec, []transform.Source{{Store: in}}, store.NewMemory(), progress)
+			plan, err := plan.New(t.Context(), spec, []plan.Source{{Store: in}}, store.NewMemory(), progress.Found)
 			stop()
 			if err != nil {
 				t.Fatal(err)
@@ -161,6 +175,7 @@ func TestUnits(t *testing.T) {
 		{plural(1, "record"), "1 record"}, {plural(0, "record"), "0 records"}, {plural(1200, "record"), "1,200 records"},
 		{span(850 * time.Millisecond), "850 ms"}, {span(12340 * time.Millisecond), "12.3 s"}, {span(59990 * time.Millisecond), "1m0s"},
 		{span(80 * time.Second), "1m20s"}, {span(3*time.Hour + 5*time.Minute), "3h05m"}, {span(time.Hour - time.Millisecond), "1h00m"},
+		{latency(0), "-"}, {latency(20 * time.Microsecond), "<0.1 ms"}, {rate(0), "0"}, {rate(0.34), "0.3"}, {rate(42), "42.0"}, {rate(99.96), "100"}, {rate(12_345), "12.3k"},
 		{latency(400 * time.Microsecond), "0.4 ms"}, {latency(12 * time.Millisecond), "12 ms"}, {latency(1200 * time.Millisecond), "1.2 s"},
 		{left(-1), ""}, {left(0), "0s"}, {left(79.2), "1m20s"}, {left(7200), "2h00m"}, {left(math.Inf(1)), ""}, {left(math.NaN()), ""},
 		{counted(1, "object held"), "1 object held"}, {counted(2, "object held"), "2 objects held"},

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/workers/process"
 )
 
@@ -69,7 +69,7 @@ func withoutSecrets(flag, value string) string {
 
 // checkRedacted refuses a command that was printed to continue and in which what
 // is not shown was not put back.
-func checkRedacted(s *transform.Spec) error {
+func checkRedacted(s *job.Spec) error {
 	for flag, values := range map[string][]string{"host": s.Hosts, "env": s.Env, "command": {s.Command}} {
 		for _, v := range values {
 			if strings.HasSuffix(v, redacted) && withoutSecrets(flag, v) == v {

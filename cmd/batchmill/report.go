@@ -5,26 +5,31 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/batchmill/batchmill/internal/caught"
+	"github.com/batchmill/batchmill/internal/sink"
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 )
 
 // usageError is a failure of the command line, with what to do about it.
 func usageError(hint, format string, args ...any) error {
-	return &transform.Failure{Class: transform.Usage, Err: fmt.Errorf(format, args...), Hint: hint}
+	return &job.Failure{Class: job.Usage, Err: fmt.Errorf(format, args...), Hint: hint}
 }
 
 // stopped is the end by a signal. err keeps what else went wrong meanwhile.
 func stopped(sig *signalError, err error) error {
-	f := &transform.Failure{Class: transform.Interrupted, Err: sig}
+	f := &job.Failure{Class: job.Interrupted, Err: sig}
 	var resumable *interruptedRun
 	if errors.As(err, &resumable) {
 		f.Err = fmt.Errorf("%w; what was answered until then is kept", sig)
+		if errors.Is(err, errHung) {
+			f.Err = fmt.Errorf("%w; %w; what was logged until then is kept", sig, errHung)
+		}
 		f.Hint = "to continue: " + resumable.command
 		if strings.Contains(resumable.command, redacted) {
 			f.Hint = "to continue, with what is " + redacted + " put back: " + resumable.command
@@ -33,19 +38,24 @@ func stopped(sig *signalError, err error) error {
 	return f
 }
 
+// issues is where faults of batchmill are reported.
+const issues = "https://github.com/batchmill/batchmill/issues"
+
 // report tells the user what went wrong: what and where, then what to do next.
 func (a *app) report(err error) {
 	var part *partly
 	if err == nil || errors.As(err, &part) {
 		return
 	}
-	fmt.Fprintf(a.stderr, "batchmill: %s\n", escape(strings.Join(distinct(messages(err)), "; ")))
-	if hint := transform.HintOf(err); hint != "" {
-		fmt.Fprintf(a.stderr, "  hint: %s\n", escape(hint))
+	m := sink.Message{Error: strings.Join(distinct(messages(err)), "; "), Hint: transform.HintOf(err), ExitCode: exitCode(err)}
+	if m.ExitCode == exitInternal {
+		m.Hint = "this should not happen; please report it at " + issues + " with the command and this message"
 	}
-	if exitCode(err) == exitInternal {
-		fmt.Fprintln(a.stderr, "  hint: this should not happen; please report it with the command and this message")
+	var p *caught.Panic
+	if errors.As(err, &p) {
+		m.Stack = string(p.Stack)
 	}
+	a.stderr.Tell(m)
 }
 
 // messages are the texts of what err joins. What wraps errors in a text of its
@@ -84,39 +94,8 @@ func distinct(messages []string) []string {
 	return kept
 }
 
-// escape makes text from inputs, hosts and file names safe for a terminal:
-// control characters, marks that reorder text, and bytes that are no UTF-8
-// come out as \n, \x1b, \u202e.
-func escape(s string) string {
-	clean := true
-	for _, r := range s {
-		if !printable(r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case printable(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		s = s[size:]
-	}
-	return b.String()
-}
-
-// printable leaves out RuneError too: it may stand for a byte that is no UTF-8.
-func printable(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
+// escape makes text from inputs, hosts and file names safe for a terminal.
+func escape(s string) string { return sink.Escape(s) }
 
 // clip is s, cut to at most n bytes at the beginning of a rune.
 func clip(s string, n int) string {

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/internal/sink"
+	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
@@ -32,11 +33,11 @@ func TestReport(t *testing.T) {
 		{"within another", errors.Join(taken(), fmt.Errorf("a.csv: %w", taken())),
 			"batchmill: a.csv: sync s3://bucket/out/_batchmill/log: a later run has taken over\n", exitAgain},
 		{"two", errors.Join(full, errors.New("remove out/x: denied")), "batchmill: write out/a: no space left; remove out/x: denied\n", exitStorage},
-		{"a name with a line's end", &transform.Failure{Class: transform.BadInput, Err: errors.New("a\na: bad")}, "batchmill: a\\na: bad\n", exitInput},
+		{"a name with a line's end", &job.Failure{Class: job.BadInput, Err: errors.New("a\na: bad")}, "batchmill: a\\na: bad\n", exitInput},
 		{"joined in words", fmt.Errorf("%w, then %w", full, context.Canceled), "batchmill: write out/a: no space left, then context canceled\n", exitStorage},
 	} {
 		var b bytes.Buffer
-		(&app{stderr: &b}).report(c.err)
+		(&app{stderr: sink.New(&b)}).report(c.err)
 		if got, hint, _ := strings.Cut(b.String(), "  hint: "); got != c.want || strings.Count(hint, "\n") > 1 {
 			t.Errorf("%s: %q", c.name, b.String())
 		}

@@ -15,37 +15,44 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/ledger"
 	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/plan"
+	"github.com/batchmill/batchmill/transform/store"
 )
 
-const retryHelp = `Ask hosts again about the records that hosts rejected, and about no other, and
-write the outputs and rejects files anew of the objects that hold them. Records
-that could not be sent at all stay rejects.
+const retryHelp = `Send the records that hosts rejected again, and no others, and rebuild the
+outputs and rejects files of the objects that hold rejects. Records that could
+not be sent at all stay rejects.
 
-The job's settings are those in its manifest, whatever the defaults named below;
-flags may change what does not change the job. Hosts are the manifest's unless --host, --image or --command names others;
-they must be named where a host's URL has a query, which manifests do not keep.
-Images, commands, headers, tokens and certificates are never taken from a
-manifest: give --image and what belongs to it, --command and the --host- flags
-again. Relative inputs
-count from the directory of the first run, so run this one there too. How to
-reach S3 is recorded as well, and may be said anew. A manifest on S3 may be
-somebody else's: it does not say who gets records (--host is needed), where S3
-is (inputs are reached as OUTPUT is), or what is read from this disk.`
+The job's settings come from its manifest, not from the defaults below. Flags
+change what does not bind the job. The hosts are those of the manifest, unless
+--host, --image or --command names others. Name them again if a host's URL has a
+query: manifests do not keep queries. Images, commands, headers, tokens and
+certificates are never taken from a manifest: give --image and its flags,
+--command and the --host- flags again.
+
+Relative inputs count from the directory of the first run, so run this command
+there too. The manifest also records how S3 is reached; flags override it.
+
+A manifest on S3 may come from somebody else, and so may one on disk unless the
+file and its folder are yours and nobody else may write to them. Such a manifest
+does not decide which hosts get records (--host is required), where S3 is, or
+which files of this disk are read.`
 
 // retryFlags are what may be said anew. The rest is the job's, and binds it.
 var retryFlags = []string{"host", "command", "replicas", "image", "model", "env", "env-file", "network", "gpus",
-	"container-memory", "container-cpus", "container-pids", "container-allow", "input", "input-manifest", "host-header",
+	"container-memory", "container-cpus", "container-pids", "container-allow", "input", "input-manifest", "follow-symlinks", "host-header",
 	"host-bearer", "host-basic", "host-ca", "host-cert", "host-key", "host-server-name", "on-bad", "max-rejects",
-	"batch-records", "batch-bytes", "target-latency", "concurrency", "max-concurrency", "timeout",
-	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "progress", "metrics", "s3-endpoint", "s3-path-style"}
+	"batch-records", "batch-bytes", "target-latency", "concurrency", "max-concurrency", "no-keep-alive", "timeout",
+	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "resume-before-damage", "progress", "metrics", "s3-endpoint", "s3-path-style"}
 
 func (a *app) retryCommand() *cobra.Command {
 	given := new(options)
 	cmd := &cobra.Command{
 		Use:     "retry-rejects OUTPUT [--host URL ...] [flags]",
-		Short:   "ask again about the rejected records only, and rebuild the outputs",
+		Short:   "send only the rejected records again, and rebuild the outputs",
 		Long:    retryHelp,
 		Example: "  batchmill retry-rejects out/ --host http://127.0.0.1:8080",
 		Args:    oneOutput,
@@ -68,26 +75,31 @@ func (a *app) retryCommand() *cobra.Command {
 
 // retryOptions are the job's, as its manifest keeps them, under the flags. They
 // are nil when there is nothing to retry, which it tells.
-func (a *app) retryOptions(ctx context.Context, where *transform.Spec, flags *pflag.FlagSet) (*options, error) {
+func (a *app) retryOptions(ctx context.Context, where *job.Spec, flags *pflag.FlagSet) (*options, error) {
 	out, done, err := peek(ctx, where)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	s, err := transform.ReadStatus(ctx, out)
+	beforeDamage, _ := flags.GetBool("resume-before-damage")
+	s, err := ledger.ReadStatus(ctx, out, beforeDamage)
 	if err != nil {
 		return nil, err
 	}
-	if ok, err := a.retryable(where.Output, s); !ok || err != nil {
+	ok, err := a.retryable(where.Output, s)
+	if err == nil && !ok && s.Rejected == 0 {
+		err = ledger.Clean(ctx, out, ledger.Cleaning{Forget: true, IfAny: true, Removed: func(_, _ string) {}})
+	}
+	if !ok || err != nil {
 		return nil, err
 	}
 	m, _, err := readManifest(ctx, out, nil)
 	if err != nil {
 		return nil, err
 	}
-	o, err := recordedOptions(m, flags, isS3(where.Output))
+	o, err := recordedOptions(m, flags, othersWrote(ctx, out))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", out.URI(manifestName), err)
+		return nil, fmt.Errorf("%s: %w", out.URI(plan.ManifestName), err)
 	}
 	if err := samePlace(where.Output, o.spec.Output); err != nil {
 		return nil, err
@@ -97,18 +109,18 @@ func (a *app) retryOptions(ctx context.Context, where *transform.Spec, flags *pf
 
 // retryable tells whether there is something to retry. That there is nothing
 // is no error; a job that is not that far is one.
-func (a *app) retryable(dir string, s *transform.Status) (bool, error) {
+func (a *app) retryable(dir string, s *ledger.Status) (bool, error) {
 	switch {
-	case s.State == transform.JobNone:
+	case s.State == ledger.JobNone:
 		return false, noJob(dir)
-	case s.State == transform.JobRunning:
-		return false, &transform.Failure{Class: transform.Superseded, Err: fmt.Errorf("%s: another run of batchmill is at work there", dir),
+	case s.State == ledger.JobRunning:
+		return false, &job.Failure{Class: job.Superseded, Err: fmt.Errorf("%s: another run of batchmill is at work there", dir),
 			Hint: "wait for it"}
-	case !s.Manifest || s.State == transform.JobUnfinished && s.Objects.Rebuilt == 0:
+	case !s.Manifest || s.State == ledger.JobUnfinished && s.Objects.Rebuilt == 0 && !s.Settled:
 		return false, usageError("run its command again first", "%s: the job there is not finished", dir)
 	case s.Rejected > 0 && s.Logged.IsZero():
-		return false, usageError("redo the job with --restart --overwrite", "%s: the log of the job there is gone, so its rejects cannot be asked about by themselves", dir)
-	case s.Retryable > 0 || s.Objects.Rebuilt > 0:
+		return false, usageError("redo the job with --restart --overwrite", "%s: the log of the job there is gone, so its rejects cannot be retried alone", dir)
+	case s.Retryable > 0 || s.State == ledger.JobUnfinished: // a retry that was cut short ends, even with nothing left to ask
 		return true, nil
 	}
 	why := "the job has no rejects"
@@ -120,20 +132,21 @@ func (a *app) retryable(dir string, s *transform.Status) (bool, error) {
 }
 
 // recordedOptions reads what a manifest says about its job, and lays the flags
-// over it. Whoever can write to a bucket can write a manifest. So one from S3
-// does not say where S3 is, who gets records, or what is read from this
-// machine's disk. One on disk is trusted like the command line.
-func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet, fromS3 bool) (*options, error) {
+// over it. A manifest with a doubt about who wrote it does not say where S3 is, who
+// gets records, or what is read from this machine's disk. Without a doubt a manifest
+// is trusted like the command line.
+func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet, doubt error) (*options, error) {
 	o := &options{}
 	merged := o.flags()
 	if err := decodeConfig(m.Config, &o.spec); err != nil {
 		return nil, usageError("use the batchmill that wrote it, or run the job's own command with --restart --overwrite", "config: %w", err)
 	}
 	s := &o.spec
-	s.Restart, s.Overwrite = false, false
-	if fromS3 {
+	s.Restart, s.Overwrite, s.BeforeDamage = false, false, false
+	if doubt != nil {
 		s.S3Endpoint, s.S3PathStyle = "", "" // the flags or the environment, as for the manifest
-		if err := onlyByFlags(s, flags); err != nil {
+		s.FollowSymlinks = false
+		if err := onlyByFlags(s, flags, doubt); err != nil {
 			return nil, err
 		}
 	}
@@ -149,23 +162,34 @@ func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet, fromS3 bool) (*
 	return o, s.Validate()
 }
 
-// onlyByFlags refuses what a manifest on S3 would have to be believed.
-func onlyByFlags(s *transform.Spec, flags *pflag.FlagSet) error {
+// othersWrote says why somebody else than this user may have written the manifest
+// in out; nil where nobody else can have.
+func othersWrote(ctx context.Context, out store.Store) error {
+	if g, ok := out.(store.Guarded); ok {
+		return g.SoleWriter(ctx, plan.ManifestName)
+	}
+	return errors.New("on S3 it has no owner")
+}
+
+// onlyByFlags refuses what a manifest that others may have written would have to be
+// believed.
+func onlyByFlags(s *job.Spec, flags *pflag.FlagSet, doubt error) error {
 	if !hostsNamed(flags) {
-		return usageError("name the hosts with --host, or what to start with --image or --command", "a manifest on S3 does not say who gets records: others may have written it")
+		return usageError("name the hosts with --host, or start them with --image or --command",
+			"the manifest does not say who gets records, for others may have written it (%w)", doubt)
 	}
 	inputs := append(slices.Clone(s.Input), s.InputManifest)
 	onDisk := slices.IndexFunc(inputs, func(in string) bool { return in != "" && !isS3(in) })
 	if onDisk >= 0 && !flags.Changed("input") && !flags.Changed("input-manifest") {
 		return usageError("name the inputs again with --input or --input-manifest",
-			"a manifest on S3 does not say what is read from this disk (%s): others may have written it", inputs[onDisk])
+			"the manifest does not say what is read from this disk (%s), for others may have written it (%w)", inputs[onDisk], doubt)
 	}
 	return nil
 }
 
 // decodeConfig reads the configuration in a manifest, whose keys are the flags'
 // names with underscores.
-func decodeConfig(config json.RawMessage, s *transform.Spec) error {
+func decodeConfig(config json.RawMessage, s *job.Spec) error {
 	var recorded map[string]json.RawMessage
 	if err := json.Unmarshal(config, &recorded); err != nil {
 		return err
@@ -186,7 +210,7 @@ func decodeConfig(config json.RawMessage, s *transform.Spec) error {
 // samePlace makes sure that output is where the job put it: a manifest whose
 // outputs have two names for one place could not be verified.
 func samePlace(output, recorded string) error {
-	same, err := transform.SameOutput(output, recorded)
+	same, err := plan.SameOutput(output, recorded)
 	switch {
 	case err != nil:
 		return usageError("name the output as --output did", "retry-rejects: %w", err)
@@ -200,7 +224,7 @@ func samePlace(output, recorded string) error {
 }
 
 // inputsThere makes sure that the inputs on disk are found from here.
-func inputsThere(s *transform.Spec) error {
+func inputsThere(s *job.Spec) error {
 	for _, in := range s.Input {
 		if err := inputThere("--input", in); err != nil {
 			return err

@@ -2,12 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/ledger"
 	"github.com/batchmill/batchmill/transform/manifest"
 )
 
@@ -36,7 +37,7 @@ func TestRecordedOptions(t *testing.T) {
 		if err := flags.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}
-		o, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(c.config)}, flags, false)
+		o, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(c.config)}, flags, nil)
 		if c.wrong != "" {
 			if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), c.wrong) {
 				t.Errorf("%s: %v", c.name, err)
@@ -62,6 +63,9 @@ func TestRecordedOptions(t *testing.T) {
 	}
 }
 
+// errShared is a doubt about who wrote a manifest.
+var errShared = errors.New("all can write to it")
+
 // A manifest on S3 may be anybody's: it leads neither requests that are signed
 // nor records elsewhere. One on disk says where its inputs are.
 func TestRecordedEndpoint(t *testing.T) {
@@ -70,20 +74,20 @@ func TestRecordedEndpoint(t *testing.T) {
 		name            string
 		config          string
 		args            []string
-		fromS3          bool
+		doubt           error
 		endpoint, style string
 	}{
-		{"on disk", recorded, nil, false, "http://recorded:9000", "no"},
-		{"on disk, said anew", recorded, []string{"--s3-endpoint", "http://new", "--s3-path-style", "yes"}, false, "http://new", "yes"},
-		{"on S3", recorded, []string{"--host", "http://b"}, true, "", "auto"},
-		{"on S3, said anew", recorded, []string{"--host", "http://b", "--s3-endpoint", "http://new"}, true, "http://new", "auto"},
-		{"on S3, wrong and not used", strings.Replace(recorded, "http://recorded", "ftp://", 1), []string{"--host", "http://b"}, true, "", "auto"},
+		{"on disk", recorded, nil, nil, "http://recorded:9000", "no"},
+		{"on disk, said anew", recorded, []string{"--s3-endpoint", "http://new", "--s3-path-style", "yes"}, nil, "http://new", "yes"},
+		{"on S3", recorded, []string{"--host", "http://b"}, errShared, "", "auto"},
+		{"on S3, said anew", recorded, []string{"--host", "http://b", "--s3-endpoint", "http://new"}, errShared, "http://new", "auto"},
+		{"on S3, wrong and not used", strings.Replace(recorded, "http://recorded", "ftp://", 1), []string{"--host", "http://b"}, errShared, "", "auto"},
 	} {
 		flags := new(options).flags()
 		if err := flags.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}
-		o, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(c.config)}, flags, c.fromS3)
+		o, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(c.config)}, flags, c.doubt)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -111,7 +115,7 @@ func TestRecordedPlacesOnS3(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := &manifest.Manifest{Config: json.RawMessage(`{"input":[` + c.inputs + `],"output":"s3://bucket/out","host":["http://a"]}`)}
-		o, err := recordedOptions(m, flags, true)
+		o, err := recordedOptions(m, flags, errShared)
 		switch {
 		case c.refuse == "" && (err != nil || o.spec.Hosts[0] != "http://b"):
 			t.Errorf("%s with %q: %v", c.inputs, c.args, err)
@@ -141,20 +145,20 @@ func TestRetryFlagsBindNothing(t *testing.T) {
 }
 
 func TestStateDecidesWhetherToRetry(t *testing.T) {
-	finished := transform.Status{State: transform.JobFinished, Manifest: true}
+	finished := ledger.Status{State: ledger.JobFinished, Manifest: true}
 	lost := finished
 	lost.Rejected, lost.Retryable = 2, 0
 	torn := finished
-	torn.State, torn.Objects.Rebuilt = transform.JobUnfinished, 1
+	torn.State, torn.Objects.Rebuilt = ledger.JobUnfinished, 1
 	for _, c := range []struct {
 		name string
-		s    transform.Status
+		s    ledger.Status
 		ok   bool
 		code int
 	}{
-		{"none", transform.Status{State: transform.JobNone}, false, exitUsage},
-		{"running", transform.Status{State: transform.JobRunning, Manifest: true}, false, exitAgain},
-		{"unfinished", transform.Status{State: transform.JobUnfinished}, false, exitUsage},
+		{"none", ledger.Status{State: ledger.JobNone}, false, exitUsage},
+		{"running", ledger.Status{State: ledger.JobRunning, Manifest: true}, false, exitAgain},
+		{"unfinished", ledger.Status{State: ledger.JobUnfinished}, false, exitUsage},
 		{"no rejects", finished, false, exitDone},
 		{"log gone", lost, false, exitUsage},
 		{"a retry that crashed behind its last answer", torn, true, exitDone},
@@ -173,7 +177,7 @@ func FuzzRecordedOptions(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, config string) {
 		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-		if _, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(config)}, flags, len(config)%2 == 0); err != nil && exitCode(err) != exitUsage {
+		if _, err := recordedOptions(&manifest.Manifest{Config: json.RawMessage(config)}, flags, []error{nil, errShared}[len(config)%2]); err != nil && exitCode(err) != exitUsage {
 			t.Fatalf("%q: %v", config, err)
 		}
 	})

@@ -3,20 +3,24 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/fleet"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/plan"
 )
 
-const runHelp = `Run a job: read every record of the input, ask the hosts, and write the answers.
+const runHelp = `Run a job: read every record of the input, send it to a host, and write the
+answers.
 
-The same command run again after a crash or an interruption goes on where it
-ended; on S3 from any machine. A job file, in YAML or JSON, holds the same names
-as the flags; flags override it, and its paths count from the current directory.`
+After a crash or an interruption, run the same command again. It continues where
+the job stopped; on S3, from any machine. A job file in YAML or JSON has the same
+names as the flags. Flags override the file, and its paths are relative to the
+current directory.`
 
 const runExample = `  batchmill host &
   batchmill run --input data/ --output out/ --host http://127.0.0.1:8080 --join input
@@ -24,10 +28,10 @@ const runExample = `  batchmill host &
   # on S3, with region and credentials from the usual AWS environment
   batchmill run --input s3://bucket/data/ --output s3://bucket/scored/ --host http://127.0.0.1:8080
 
-  # hosts started as containers, for as long as the job runs
+  # start the hosts as containers, for the time of the job
   batchmill run --input data/ --output out/ --image my-model:1 --model model.tar.gz --replicas 4
 
-  # the same from a file
+  # the first job, from a file
   printf 'input: data/\noutput: out/\nhost: http://127.0.0.1:8080\njoin: input\n' > job.yaml
   batchmill run job.yaml`
 
@@ -40,19 +44,23 @@ func (a *app) runCommand() *cobra.Command {
 		Example: runExample,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError("inputs are named with --input; quote globs", "one job file at most, and got %q and %q", args[0], args[1])
+				return usageError(quotePatterns, "one job file at most, and got %q and %q", args[0], args[1])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := readOptions(args, cmd.Flags(), given)
-			if err != nil {
-				return err
+			o, file, err := readOptions(args, cmd.Flags(), given)
+			if o != nil && o.progress == "json" { // a job file may say so
+				a.tellInJSON(new(transform.Progress))
 			}
-			if o.dryRun {
-				return a.dryRun(cmd.Context(), o)
+			switch {
+			case err != nil:
+			case o.dryRun:
+				err = a.dryRun(cmd.Context(), o)
+			default:
+				err = a.untilStopped(cmd, args, o, false)
 			}
-			return a.untilStopped(cmd, args, o, false)
+			return file.locate(err, cmd.Flags())
 		},
 	}
 	flags := given.flags()
@@ -65,7 +73,7 @@ func (a *app) runCommand() *cobra.Command {
 // command that goes on.
 func (a *app) untilStopped(cmd *cobra.Command, args []string, o *options, retry bool) error {
 	ctx := cmd.Context()
-	err := a.runJob(ctx, o, retry)
+	err := withinGrace(ctx, &o.spec, func() error { return a.runJob(ctx, o, retry) })
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		words := append([]string{a.program, cmd.Name()}, args...)
 		err = &interruptedRun{err, continueCommand(words, cmd.Flags(), o.spec.Restart)}
@@ -82,23 +90,37 @@ type interruptedRun struct {
 func (e *interruptedRun) Error() string { return e.err.Error() }
 func (e *interruptedRun) Unwrap() error { return e.err }
 
+// quotePatterns is the hint where a shell may have put names in the place of a pattern.
+const quotePatterns = "quote a pattern, as in --input '*.csv', so that the shell leaves it alone; repeat --input for several inputs"
+
 // readOptions lays the flags over the job file, when there is one.
-func readOptions(args []string, flags *pflag.FlagSet, given *options) (*options, error) {
-	o := given
+func readOptions(args []string, flags *pflag.FlagSet, given *options) (o *options, file *jobFile, err error) {
+	o = given
 	if len(args) > 0 {
 		o = new(options)
 		merged := o.flags()
-		if err := loadJobFile(args[0], merged); err != nil {
-			return nil, err
+		if file, err = loadJobFile(args[0], merged); err != nil {
+			return nil, nil, noJobFile(err, flags)
 		}
 		if err := override(merged, flags); err != nil {
-			return nil, err
+			return nil, file, err
 		}
 	}
 	if err := checkProgress(o); err != nil {
-		return nil, err
+		return nil, file, err
 	}
-	return o, o.spec.Validate()
+	fitMemory(&o.spec)
+	return o, file, o.spec.Validate()
+}
+
+// noJobFile is why a job file cannot be read. With --input on the same command line, the
+// file may be an input that the shell has found for a pattern.
+func noJobFile(err error, flags *pflag.FlagSet) error {
+	var failure *job.Failure
+	if flags.Changed("input") && errors.As(err, &failure) {
+		return &job.Failure{Class: failure.Class, Err: failure.Err, Hint: quotePatterns}
+	}
+	return err
 }
 
 func checkProgress(o *options) error {
@@ -123,7 +145,7 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 	if err != nil {
 		return err
 	}
-	defer hosts.close()
+	defer hosts.Close()
 	progress := new(transform.Progress)
 	unserve, err := a.serveMetrics(o.metrics, progress)
 	if err != nil {
@@ -141,44 +163,40 @@ func (a *app) runJob(ctx context.Context, o *options, retry bool) error {
 	return end
 }
 
-func (a *app) planAndRun(ctx context.Context, spec *transform.Spec, hosts *fleet, progress *transform.Progress, retry bool) (*transform.Result, error) {
+func (a *app) planAndRun(ctx context.Context, spec *job.Spec, hosts *fleet.Fleet, progress *transform.Progress, retry bool) (*transform.Result, error) {
 	plan, err := openPlan(ctx, spec, progress)
 	if err != nil {
 		return nil, err
 	}
 	defer plan.Close()
-	if retry {
-		plan.RetryRejects()
-	}
-	a.prepare(ctx, hosts, plan)
-	// The collector may let the heap grow to twice what is alive; not with a
-	// full window. What is not in the window takes the rest.
-	debug.SetMemoryLimit(int64(spec.Memory) + 64<<20)
+	plan.RetryRejects, plan.Notice = retry, a.notice
+	hosts.Prepare(ctx, plan)
+	limitCollector(spec.Memory)
 	return transform.Run(ctx, plan, hosts.Fleet, progress)
 }
 
 // openPlan plans the job, then makes its output: whatever the configuration
 // gets wrong is found before.
-func openPlan(ctx context.Context, spec *transform.Spec, progress *transform.Progress) (*transform.Plan, error) {
-	plan, err := peekPlan(ctx, spec, progress)
+func openPlan(ctx context.Context, spec *job.Spec, progress *transform.Progress) (*plan.Plan, error) {
+	p, err := peekPlan(ctx, spec, progress)
 	if err != nil {
 		return nil, err
 	}
-	if plan.Output, err = transform.MakeOutput(spec, plan.Output); err != nil {
-		return nil, errors.Join(err, plan.Close())
+	if p.Output, err = plan.MakeOutput(spec, p.Output); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
-	return plan, nil
+	return p, nil
 }
 
 // peekPlan plans the job against what is there, and makes and writes nothing.
-func peekPlan(ctx context.Context, spec *transform.Spec, progress *transform.Progress) (*transform.Plan, error) {
-	inputs, err := transform.OpenInputs(ctx, spec)
+func peekPlan(ctx context.Context, spec *job.Spec, progress *transform.Progress) (*plan.Plan, error) {
+	inputs, err := plan.OpenInputs(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
-	output, err := transform.PeekOutput(ctx, spec)
+	output, err := plan.PeekOutput(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
-	return transform.NewPlan(ctx, *spec, inputs, output, progress)
+	return plan.New(ctx, *spec, inputs, output, progress.Found)
 }

@@ -15,9 +15,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/batchmill/batchmill/internal/sink"
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/ledger"
 	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/store"
 	"github.com/batchmill/batchmill/workers"
@@ -33,7 +35,7 @@ type console struct {
 
 func newConsole() *console {
 	c := &console{sent: make(chan os.Signal, 1)}
-	c.app = app{program: "batchmill", stdout: &c.out, stderr: &c.err, signals: c.sent,
+	c.app = app{program: "batchmill", stdout: &c.out, stderr: sink.New(&c.err), signals: c.sent,
 		lookupEnv: func(string) (string, bool) { return "", false },
 		width:     func() int { return 0 },
 		release:   func() { c.released = true }}
@@ -41,20 +43,20 @@ func newConsole() *console {
 }
 
 func TestExitCodes(t *testing.T) {
-	failure := func(c transform.Class) error {
-		return fmt.Errorf("x: %w", &transform.Failure{Class: c, Err: errors.New("y")})
+	failure := func(c job.Class) error {
+		return fmt.Errorf("x: %w", &job.Failure{Class: c, Err: errors.New("y")})
 	}
 	for _, c := range []struct {
 		err  error
 		want int
 	}{
-		{nil, 0}, {errors.New("what"), 1}, {failure(transform.Internal), 1},
+		{nil, 0}, {errors.New("what"), 1}, {failure(job.Internal), 1},
 		{&partly{exitPartly}, 3}, {&partly{exitInput}, 65},
-		{failure(transform.Usage), 64}, {&workers.AllDroppedError{}, 64},
-		{failure(transform.BadInput), 65},
-		{failure(transform.NoHosts), 69}, {&workers.UnavailableError{}, 69},
-		{failure(transform.Storage), 74}, {&store.Error{Op: "write", Err: syscall.ENOSPC}, 74},
-		{failure(transform.Superseded), 75}, {&store.Error{Op: "lock", Err: store.ErrLocked}, 75},
+		{failure(job.Usage), 64}, {&workers.AllDroppedError{}, 64},
+		{failure(job.BadInput), 65},
+		{failure(job.NoHosts), 69}, {&workers.UnavailableError{}, 69},
+		{failure(job.Storage), 74}, {&store.Error{Op: "write", Err: syscall.ENOSPC}, 74},
+		{failure(job.Superseded), 75}, {&store.Error{Op: "lock", Err: store.ErrLocked}, 75},
 		{stopped(&signalError{os.Interrupt}, context.Canceled), 130},
 		{stopped(&signalError{syscall.SIGTERM}, context.Canceled), 143},
 	} {
@@ -69,7 +71,7 @@ func TestExitCodes(t *testing.T) {
 
 func TestEndOfJob(t *testing.T) {
 	result := func(rejected int64, statuses ...manifest.Status) *transform.Result {
-		r := &transform.Result{Manifest: &manifest.Manifest{}}
+		r := &transform.Result{Summary: ledger.Summary{Manifest: &manifest.Manifest{}}}
 		for _, s := range statuses {
 			r.Objects.Add(s)
 		}
@@ -100,7 +102,7 @@ func TestEndOfJob(t *testing.T) {
 // A job file's names are the flags' and those of the spec: none more, none less.
 func TestFlagsAreTheSpec(t *testing.T) {
 	want := []string{"progress", "metrics", "dry-run"}
-	spec := reflect.TypeFor[transform.Spec]()
+	spec := reflect.TypeFor[job.Spec]()
 	for i := range spec.NumField() {
 		name, _, _ := strings.Cut(spec.Field(i).Tag.Get("yaml"), ",")
 		want = append(want, name)
@@ -153,9 +155,19 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// interrupted is an output that sends SIGINT when a host says where it listens.
+type interrupted struct{ *console }
+
+func (i interrupted) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("listening on")) {
+		i.sent <- os.Interrupt
+	}
+	return i.out.Write(p)
+}
+
 func TestHostStopsOnSignal(t *testing.T) {
 	con := newConsole()
-	go func() { time.Sleep(50 * time.Millisecond); con.sent <- os.Interrupt }()
+	con.stdout = interrupted{con}
 	if code := con.run(t.Context(), []string{"host", "--listen", "127.0.0.1:0"}); code != 130 {
 		t.Errorf("exit code %d: %s", code, con.err.String())
 	}

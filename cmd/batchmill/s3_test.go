@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/hex"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/batchmill/batchmill/formats/compress"
 	"github.com/batchmill/batchmill/transform/store/s3/s3test"
 )
 
@@ -87,10 +93,34 @@ func bucket(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// s3put BUCKET KEY FILE puts an object.
+// s3put BUCKET KEY FILE [CODING] puts an object, with a Content-Encoding.
 func s3put(ts *testscript.TestScript, _ bool, args []string) {
-	_, err := bucketOf(ts, args[0]).Put(args[1], []byte(ts.ReadFile(args[2])))
+	header := http.Header{}
+	if len(args) > 3 {
+		header.Set("Content-Encoding", args[3])
+	}
+	reply, err := bucketOf(ts, args[0]).Do(context.Background(), http.MethodPut, args[1], nil, header, []byte(ts.ReadFile(args[2])))
 	ts.Check(err)
+	if reply.Status != http.StatusOK {
+		ts.Fatalf("put %s: %d %s", args[1], reply.Status, reply.Body)
+	}
+}
+
+// packs CODEC FILE PACKED compresses a file.
+func packs(ts *testscript.TestScript, _ bool, args []string) {
+	codec, _ := compress.ByName(args[0])
+	var b bytes.Buffer
+	w := compress.NewWriter(&b, codec)
+	_, err := io.WriteString(w, ts.ReadFile(args[1]))
+	ts.Check(errors.Join(err, w.Close()))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b.Bytes(), 0o600))
+}
+
+// begins FILE HEX TEXT writes a file that begins with the bytes HEX, and goes on with TEXT.
+func begins(ts *testscript.TestScript, _ bool, args []string) {
+	head, err := hex.DecodeString(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), append(head, args[2]...), 0o600))
 }
 
 // s3get BUCKET KEY FILE gets an object; ! s3get that there is none.

@@ -9,24 +9,25 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/ledger"
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	asJSON, where := false, new(transform.Spec)
+	asJSON, where := false, new(job.Spec)
 	cmd := &cobra.Command{
 		Use:   "status OUTPUT [flags]",
-		Short: "how far a running, crashed or finished job is",
-		Long: `Tell how far the job in OUTPUT is, and what to do next. It reads the job's log
-and manifest, locks and writes nothing, and may be called while the job runs.
-Without a job in OUTPUT the exit code is 64.`,
+		Short: "show the progress of a running, crashed or finished job",
+		Long: `Show the progress of the job in OUTPUT, and what to do next. status reads the
+job's log and manifest, locks and writes nothing, and can be used while the job
+runs. If OUTPUT holds no job, the exit code is 64.`,
 		Example: "  batchmill status out/\n  batchmill status s3://bucket/scored/ --json | jq -r .state",
 		Args:    oneOutput,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.status(cmd.Context(), outputAt(where, args[0]), asJSON)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.Flags().AddFlagSet(s3Flags(where))
 	return cmd
 }
@@ -39,7 +40,7 @@ func oneOutput(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (a *app) status(ctx context.Context, where *transform.Spec, asJSON bool) error {
+func (a *app) status(ctx context.Context, where *job.Spec, asJSON bool) error {
 	s, err := readStatus(ctx, where)
 	if err != nil {
 		return err
@@ -49,10 +50,10 @@ func (a *app) status(ctx context.Context, where *transform.Spec, asJSON bool) er
 		if err := json.NewEncoder(a.stdout).Encode(s); err != nil {
 			return err
 		}
-	case s.State != transform.JobNone:
+	case s.State != ledger.JobNone:
 		writeStatus(a.stdout, s)
 	}
-	if s.State == transform.JobNone {
+	if s.State == ledger.JobNone {
 		return noJob(where.Output)
 	}
 	return nil
@@ -62,16 +63,16 @@ func noJob(dir string) error {
 	return usageError("name the output as --output did", "%s: no job of batchmill is known there", dir)
 }
 
-func readStatus(ctx context.Context, where *transform.Spec) (*transform.Status, error) {
+func readStatus(ctx context.Context, where *job.Spec) (*ledger.Status, error) {
 	out, done, err := peek(ctx, where)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	return transform.ReadStatus(ctx, out)
+	return ledger.ReadStatus(ctx, out, false)
 }
 
-func writeStatus(w io.Writer, s *transform.Status) {
+func writeStatus(w io.Writer, s *ledger.Status) {
 	fmt.Fprintf(w, "%s: %s\n", s.State, escape(folder(s.Output)))
 	if s.JobID != "" {
 		row(w, "job", "%s, begun %s", escape(s.JobID), s.Started.Local().Format(time.DateTime))
@@ -83,7 +84,7 @@ func writeStatus(w io.Writer, s *transform.Status) {
 	}
 	row(w, "records", "%s", records)
 	switch {
-	case s.State == transform.JobFinished:
+	case s.State == ledger.JobFinished:
 		row(w, "finished", "%s", s.Finished.Local().Format(time.DateTime))
 	case !s.Logged.IsZero():
 		row(w, "last logged", "%s", s.Logged.Local().Format(time.DateTime))
@@ -102,7 +103,7 @@ func written(is bool) string {
 }
 
 // objectsLine names the counts that are not zero.
-func objectsLine(c transform.ObjectCounts) string {
+func objectsLine(c ledger.ObjectCounts) string {
 	line := grouped(c.Total)
 	sep := ": "
 	for _, n := range []struct {

@@ -6,18 +6,21 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/plan"
 )
 
 // maxNamed is how many objects that were not published a summary names.
 const maxNamed = 10
 
 // summarize tells on stdout how a job ended, to be read in five seconds.
-func (a *app) summarize(spec *transform.Spec, r *transform.Result, s transform.Snapshot, end error) {
+func (a *app) summarize(spec *job.Spec, r *transform.Result, s transform.Snapshot, end error) {
 	m := r.Manifest
 	if r.AlreadyDone {
 		fmt.Fprintf(a.stdout, "nothing to do: this job ended at %s: %s from %s\n",
@@ -26,9 +29,12 @@ func (a *app) summarize(spec *transform.Spec, r *transform.Result, s transform.S
 		writeSpeed(a.stdout, r, s)
 	}
 	writeCounts(a.stdout, m)
+	writeSkipped(a.stdout, m.Skipped)
+	writeEncodings(a.stdout, r.Encodings)
 	if !r.AlreadyDone {
 		writeHosts(a.stdout, r, s)
 	}
+	writeReasons(a.stdout, m)
 	writePlaces(a.stdout, spec.Output, m)
 	writeUnpublished(a.stdout, r)
 	writeEnd(a.stdout, r, end)
@@ -39,6 +45,14 @@ func row(w io.Writer, what, format string, args ...any) {
 	fmt.Fprintf(w, "  %-11s "+format+"\n", append([]any{what}, args...)...)
 }
 
+// speed writes a job's records per second.
+func speed(perSecond float64) string {
+	if perSecond < 99.95 {
+		return rate(perSecond)
+	}
+	return grouped(int64(perSecond))
+}
+
 // writeSpeed counts what this run asked about: neither what the log answered,
 // nor objects that an earlier run had settled.
 func writeSpeed(w io.Writer, r *transform.Result, s transform.Snapshot) {
@@ -47,7 +61,7 @@ func writeSpeed(w io.Writer, r *transform.Result, s transform.Snapshot) {
 	line := fmt.Sprintf("done in %s: %s from %s (%s)", span(time.Duration(m.Totals.Seconds*float64(time.Second))),
 		plural(m.Totals.In, "record"), plural(r.Objects.All(), "object"), size(float64(r.InputBytes)))
 	if m.Totals.Seconds > 0 && asked > 0 && requested(m) > 0 {
-		line += fmt.Sprintf(", %s records/s", grouped(int64(float64(asked)/m.Totals.Seconds)))
+		line += fmt.Sprintf(", %s records/s", speed(float64(asked)/m.Totals.Seconds))
 	}
 	fmt.Fprintln(w, line)
 	if m.Totals.Resumed > 0 {
@@ -58,6 +72,51 @@ func writeSpeed(w io.Writer, r *transform.Result, s transform.Snapshot) {
 func writeCounts(w io.Writer, m *manifest.Manifest) {
 	t := m.Totals
 	row(w, "answers", "%s   rejects %s   written %s   retries %s", grouped(t.Answered), grouped(t.Rejected), grouped(t.Out), grouped(t.Retries))
+	if t.Blank > 0 {
+		row(w, "blank lines", "%s, which are no records", grouped(t.Blank))
+	}
+}
+
+// whySkipped says of files that were not read why, behind their number.
+var whySkipped = map[string]string{
+	manifest.HiddenName:       `whose names begin with "_" or "."`,
+	manifest.UnknownExtension: "whose extensions are not known (--input-format reads them)",
+}
+
+// mostSkippedNamed is how many files of a kind a plan or a summary names.
+const mostSkippedNamed = 3
+
+// writeSkipped tells which files at the inputs are none of the job's.
+func writeSkipped(w io.Writer, all []manifest.Skipped) {
+	for i := range all {
+		s := &all[i]
+		named := s.Sample[:min(len(s.Sample), mostSkippedNamed)]
+		list := escape(strings.Join(named, ", "))
+		if more := s.Count - int64(len(named)); more > 0 {
+			list += fmt.Sprintf(" and %s more", grouped(more))
+		}
+		row(w, "not read", "%s %s: %s", plural(s.Count, "file"), whySkipped[s.Reason], list)
+	}
+}
+
+func writeEncodings(w io.Writer, told []string) {
+	for _, text := range told {
+		row(w, "encoding", "%s", text)
+	}
+}
+
+// writeReasons tells of each reason how many records it cost, and shows one of these.
+func writeReasons(w io.Writer, m *manifest.Manifest) {
+	byCount := slices.Clone(m.Totals.Reasons)
+	slices.SortStableFunc(byCount, func(a, b manifest.Reason) int { return cmp.Compare(b.Count, a.Count) })
+	for i := range byCount {
+		r := &byCount[i]
+		what := ""
+		if i == 0 {
+			what = "rejected"
+		}
+		row(w, what, "%s %s, as %s", grouped(r.Count), escape(r.Reason), escape(r.Sample.String()))
+	}
 }
 
 // requested counts the requests of this run; totals may hold those of earlier ones.
@@ -96,7 +155,7 @@ func writeHostTable(w io.Writer, hosts []manifest.Host) {
 	fmt.Fprint(t, "  \trequests\trecords/s\tp50\tp99\tretries\tejected\tat once\t  host\n")
 	for i := range shown {
 		h := &shown[i]
-		fmt.Fprintf(t, "  \t%s\t%s\t%s\t%s\t%s\t%s\t%d\t  %s\n", grouped(h.Requests), count(h.Rate), latency(ms(h.P50)), latency(ms(h.P99)),
+		fmt.Fprintf(t, "  \t%s\t%s\t%s\t%s\t%s\t%s\t%d\t  %s\n", grouped(h.Requests), rate(h.Rate), latency(ms(h.P50)), latency(ms(h.P99)),
 			grouped(h.Retries), grouped(h.Ejections), h.Limit, escape(h.URL))
 	}
 	_ = t.Flush() // as with all of a summary, who has closed stdout wants none
@@ -113,7 +172,7 @@ func writePlaces(w io.Writer, output string, m *manifest.Manifest) {
 	if m.Totals.Rejected > 0 {
 		row(w, "rejects", "%s", escape(folder(inFolder(output, "_rejects"))))
 	}
-	row(w, "manifest", "%s", escape(inFolder(output, manifestName)))
+	row(w, "manifest", "%s", escape(inFolder(output, plan.ManifestName)))
 }
 
 func writeUnpublished(w io.Writer, r *transform.Result) {
@@ -138,6 +197,9 @@ func writeEnd(w io.Writer, r *transform.Result, end error) {
 		return
 	}
 	why := ""
+	if r.Manifest.Totals.Unanswered() {
+		why = "not one record was answered (see the rejects; batchmill retry-rejects asks hosts again)"
+	}
 	for _, n := range []struct {
 		n    int64
 		text string

@@ -145,7 +145,7 @@ func FuzzJobFile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		flags := new(options).flags()
-		if err := applyJob("job.yaml", []byte(text), flags); err != nil && exitCode(err) != exitUsage {
+		if _, err := applyJob("job.yaml", []byte(text), flags); err != nil && exitCode(err) != exitUsage {
 			t.Fatalf("%q: %v", text, err)
 		}
 		flags.VisitAll(func(f *pflag.Flag) { _ = f.Value.String() })

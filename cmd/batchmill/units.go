@@ -27,6 +27,14 @@ func count(v float64) string { return scaled(v, []string{"", "k", "M", "G"}) }
 
 func size(v float64) string { return scaled(v, []string{" B", " kB", " MB", " GB", " TB"}) }
 
+// rate writes a number per second: below 100 with a decimal, for slow hosts.
+func rate(perSecond float64) string {
+	if perSecond > 0 && perSecond < 99.95 {
+		return strconv.FormatFloat(perSecond, 'f', 1, 64)
+	}
+	return count(perSecond)
+}
+
 // grouped writes n with commas: 1,234,567.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
@@ -66,9 +74,14 @@ func span(d time.Duration) string {
 	return strconv.Itoa(int(d.Hours())) + "h" + minutes + "m"
 }
 
-// latency writes a request's time: 0.4 ms, 12 ms, 1.2 s.
+// latency writes a request's time: 0.4 ms, 12 ms, 1.2 s; "-" where there was none.
 func latency(d time.Duration) string {
-	if d < 10*time.Millisecond {
+	switch {
+	case d <= 0:
+		return "-"
+	case d < 50*time.Microsecond:
+		return "<0.1 ms"
+	case d < 10*time.Millisecond:
 		return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) + " ms"
 	}
 	return span(d)

@@ -5,26 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"sync"
 
 	"github.com/spf13/cobra"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/ledger"
 	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/transform/ordered"
+	"github.com/batchmill/batchmill/transform/plan"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
-const manifestName = "_manifest.json"
-
 func (a *app) verifyCommand() *cobra.Command {
-	where := new(transform.Spec)
+	where := new(job.Spec)
 	cmd := &cobra.Command{
 		Use:   "verify OUTPUT [flags]",
-		Short: "re-read everything a manifest names, and compare",
-		Long: `Re-read every output and rejects file that the manifest in OUTPUT names, compare
-sizes and checksums, and check that the counts add up. The first difference is
-named, with exit code 65. OUTPUT may have been moved since it was written.`,
+		Short: "read everything a manifest names, and compare",
+		Long: `Read every output and rejects file that the manifest in OUTPUT names, compare
+sizes and checksums, and check that the counts add up. The first difference ends
+the command with exit code 65. OUTPUT may have been moved since it was written.`,
 		Example: "  batchmill verify out/\n  batchmill verify s3://bucket/scored/",
 		Args:    oneOutput,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,13 +34,13 @@ named, with exit code 65. OUTPUT may have been moved since it was written.`,
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, where *transform.Spec) error {
+func (a *app) verify(ctx context.Context, where *job.Spec) error {
 	out, done, err := peek(ctx, where)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if transform.Unmade(out) {
+	if plan.Unmade(out) {
 		return noJob(where.Output)
 	}
 	// Read twice: what is wrong with its sums is told before anything else is
@@ -57,44 +56,32 @@ func (a *app) verify(ctx context.Context, where *transform.Spec) error {
 	if err := checker.Check(m); err != nil {
 		return badManifest(out, err)
 	}
-	v := newVerification(out, transform.RecordedOutput(m))
-	_, again, err := readManifest(ctx, out, func(o *manifest.Object) error { return v.object(ctx, o) })
-	if err := v.wait(); err != nil {
-		return differs(err)
-	}
+	v := newVerification(out, plan.RecordedOutput(m))
+	again, err := v.all(ctx, out)
 	if err != nil {
 		return err
 	}
 	if pin != again {
-		return &transform.Failure{Class: transform.Storage, Err: fmt.Errorf("%s changed while it was read", out.URI(manifestName)), Hint: "verify it again"}
+		return &job.Failure{Class: job.Storage, Err: fmt.Errorf("%s changed while it was read", out.URI(plan.ManifestName)), Hint: "verify it again"}
 	}
 	files, bytes := v.read()
-	fmt.Fprintf(a.stdout, "verified: %s (%s of outputs) are what the manifest says: records in %s, out %s, rejected %s\n",
-		plural(files, "file"), size(float64(bytes)), grouped(m.Totals.In), grouped(m.Totals.Out), grouped(m.Totals.Rejected))
+	fmt.Fprintf(a.stdout, "verified: %s (%s of outputs) are what the manifest says: records in %s, out %s, rejected %s; blank lines %s\n",
+		plural(files, "file"), size(float64(bytes)), grouped(m.Totals.In), grouped(m.Totals.Out), grouped(m.Totals.Rejected), grouped(m.Totals.Blank))
 	return nil
 }
 
 // readManifest reads the manifest of an output as manifest.Read does, and
 // tells which version of it was read. It must be there.
 func readManifest(ctx context.Context, out store.Store, each func(*manifest.Object) error) (*manifest.Manifest, store.Info, error) {
-	f, info, err := out.Open(ctx, manifestName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, info, usageError("it is written when every object is settled; finish the job first", "%s is not there", out.URI(manifestName))
-	}
-	if err != nil {
-		return nil, info, err
-	}
-	defer f.Close()
-	m, err := manifest.Read(f, each)
-	var stored *store.Error
-	if err != nil && ctx.Err() == nil && !errors.As(err, &stored) && !errors.Is(err, errFound) {
-		err = badManifest(out, err)
+	m, info, err := ledger.ReadManifest(ctx, out, each)
+	if err == nil && m == nil {
+		err = usageError("it is written when every object is settled; finish the job first", "%s is not there", out.URI(plan.ManifestName))
 	}
 	return m, info, err
 }
 
 func badManifest(out store.Store, err error) error {
-	return &transform.Failure{Class: transform.BadInput, Err: fmt.Errorf("%s: %w", out.URI(manifestName), err)}
+	return &job.Failure{Class: job.BadInput, Err: fmt.Errorf("%s: %w", out.URI(plan.ManifestName), err)}
 }
 
 // differs sorts what a verification ends with: a difference, or a file that cannot be read.
@@ -103,36 +90,28 @@ func differs(err error) error {
 	var outside *outsideError
 	switch {
 	case errors.As(err, &d):
-		return &transform.Failure{Class: transform.BadInput, Err: err, Hint: "to make the outputs again, run the job with --overwrite"}
+		return &job.Failure{Class: job.BadInput, Err: err, Hint: "to make the outputs again, run the job with --overwrite"}
 	case errors.As(err, &outside):
-		return &transform.Failure{Class: transform.BadInput, Err: err}
+		return &job.Failure{Class: job.BadInput, Err: err}
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	return &transform.Failure{Class: transform.Storage, Err: err}
+	return &job.Failure{Class: job.Storage, Err: err}
 }
 
 // errFound ends the reading of a manifest once a difference was found.
 var errFound = errors.New("a difference was found")
 
 // A verification compares objects with their files: one at a time, or as many
-// as a distant store wants. It tells the first difference in the manifest's order.
-type verification struct {
-	free  chan *manifest.Verifier
-	ends  sync.WaitGroup
-	given int // objects
-
-	mu    sync.Mutex
-	first int // the object that err is about
-	err   error
-}
+// as a distant store wants.
+type verification struct{ free chan *manifest.Verifier }
 
 // newVerification verifies files of an output. A manifest is input, and must
 // not lead out of it: its names are those below written, what the output
 // was called then, and are looked for below what it is now.
 func newVerification(out store.Store, written string) *verification {
 	open := func(ctx context.Context, uri string) (io.ReadCloser, error) {
-		name, ok := transform.OutputName(written, uri)
+		name, ok := plan.OutputName(written, uri)
 		if !ok {
 			return nil, &outsideError{uri}
 		}
@@ -143,7 +122,7 @@ func newVerification(out store.Store, written string) *verification {
 	if d, ok := out.(store.Distant); ok {
 		n = d.Concurrency()
 	}
-	v := &verification{free: make(chan *manifest.Verifier, n)}
+	v := &verification{make(chan *manifest.Verifier, n)}
 	for range n {
 		v.free <- manifest.NewVerifier(open)
 	}
@@ -157,21 +136,35 @@ func (e *outsideError) Error() string {
 	return fmt.Sprintf("the manifest names %s, which is not in its output", e.uri)
 }
 
-// object begins to compare an object, which need not be valid afterwards.
-func (v *verification) object(ctx context.Context, o *manifest.Object) error {
-	free := <-v.free
-	if v.failed() != nil {
-		v.free <- free
-		return errFound
+// all compares every object of the output's manifest, and tells which version of
+// that was read. The error is about the first object, in the manifest's order, that differs from its files.
+func (v *verification) all(ctx context.Context, out store.Store) (read store.Info, err error) {
+	objects := func(yield func(*manifest.Object, error) bool) {
+		var err error
+		_, read, err = readManifest(ctx, out, func(o *manifest.Object) error {
+			if !yield(copied(o), nil) {
+				return errFound
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errFound) {
+			yield(nil, err)
+		}
 	}
-	place, own := v.given, copied(o)
-	v.given++
-	v.ends.Go(func() {
-		err := free.Object(ctx, own)
-		v.free <- free
-		v.note(place, err)
-	})
-	return nil
+	compare := func(ctx context.Context, o *manifest.Object) (difference, _ error) {
+		one := <-v.free
+		defer func() { v.free <- one }()
+		return one.Object(ctx, o), nil
+	}
+	for difference, err := range ordered.Map(ctx, cap(v.free), objects, compare, nil) {
+		if err != nil {
+			return read, err
+		}
+		if difference != nil {
+			return read, differs(difference)
+		}
+	}
+	return read, nil
 }
 
 func copied(o *manifest.Object) *manifest.Object {
@@ -187,27 +180,7 @@ func copied(o *manifest.Object) *manifest.Object {
 	return &own
 }
 
-func (v *verification) failed() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.err
-}
-
-func (v *verification) note(place int, err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if err != nil && (v.err == nil || place < v.first) {
-		v.first, v.err = place, err
-	}
-}
-
-// wait ends the verification, and returns the error of the first object that has one.
-func (v *verification) wait() error {
-	v.ends.Wait()
-	return v.err
-}
-
-// read tells how many files were read, and how many bytes of outputs; after wait.
+// read tells how many files were read, and how many bytes of outputs.
 func (v *verification) read() (files, bytes int64) {
 	for range len(v.free) {
 		one := <-v.free

@@ -71,9 +71,13 @@ var loadDataset = sync.OnceValues(func() (*dataset, error) {
 })
 
 // needDataset skips the test where the host's packages are missing. Under CI
-// that is a failure: a test that nobody runs protects nothing.
+// that is a failure: a test that nobody runs protects nothing. Short runs need
+// nothing but Go, and leave it out.
 func needDataset(t *testing.T) *dataset {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the tests of the Python host are left out with -short")
+	}
 	d, err := loadDataset()
 	switch {
 	case errors.Is(err, errNoPython) && os.Getenv("CI") != "true":

@@ -1,10 +1,10 @@
 // Package compress reads compressed text inputs and writes compressed text
 // outputs, as streams and without goroutines.
 //
-// What is written depends on the content alone: a stream is cut by position
+// Compressed bytes depend on the content alone: a stream is cut by position
 // into frames of [FrameSize] bytes, each compressed for itself. A resumed job
-// therefore writes the bytes that an unbroken one would have written. They are
-// the same for one build of batchmill; another release or processor
+// therefore writes the bytes that an unbroken job would have written. The
+// bytes are the same for one build of batchmill; another release or processor
 // architecture may compress the same content to other bytes.
 //
 // The formats: gzip is RFC 1952, zstd is RFC 8878, snappy is the framing format
@@ -14,6 +14,7 @@ package compress
 
 import (
 	"bufio"
+	"bytes"
 	"strings"
 )
 
@@ -33,18 +34,19 @@ const (
 // codec cannot do, or in the case of None has no need of.
 type spec struct {
 	name  string
-	exts  []string // the first one is written; lower case
+	exts  []string // the first extension is written; lower case
+	magic []string // what a stream begins with, where that is fixed
 	begin func(*bufio.Reader, Limits) (decoder, error)
 	make  func() (encoder, error)
 }
 
 var specs = [...]spec{
 	None:   {name: "none"},
-	Gzip:   {"gzip", []string{".gz"}, beginGzip, makeGzip},
-	Zstd:   {"zstd", []string{".zst", ".zstd"}, beginZstd, makeZstd},
-	Snappy: {"snappy", []string{".sz", ".snappy"}, beginSnappy, makeSnappy},
-	Lz4:    {"lz4", []string{".lz4"}, beginLz4, makeLz4},
-	Bzip2:  {"bzip2", []string{".bz2"}, beginBzip2, nil},
+	Gzip:   {"gzip", []string{".gz"}, []string{"\x1f\x8b\x08"}, beginGzip, makeGzip},
+	Zstd:   {"zstd", []string{".zst", ".zstd"}, []string{"\x28\xb5\x2f\xfd"}, beginZstd, makeZstd},
+	Snappy: {"snappy", []string{".sz", ".snappy"}, []string{"\xff\x06\x00\x00sNaPpY"}, beginSnappy, makeSnappy},
+	Lz4:    {"lz4", []string{".lz4"}, []string{"\x04\x22\x4d\x18"}, beginLz4, makeLz4},
+	Bzip2:  {"bzip2", []string{".bz2"}, nil, beginBzip2, nil},
 }
 
 // String is the codec's name, as [ByName] takes it.
@@ -61,7 +63,7 @@ func (c Codec) Ext() string {
 // CanWrite tells whether [NewWriter] takes the codec.
 func (c Codec) CanWrite() bool { return c == None || specs[c].make != nil }
 
-// ByName finds a codec by its name, those for reading only among them.
+// ByName finds a codec by its name, codecs for reading only among them.
 func ByName(name string) (Codec, bool) {
 	for c := range specs {
 		if specs[c].name == name {
@@ -81,6 +83,34 @@ func Names() []string {
 		}
 	}
 	return names
+}
+
+// MagicLen is how many first bytes [OfContent] looks at.
+const MagicLen = 10
+
+// OfContent tells by its first bytes how data is compressed. Text is none of it: all but
+// bzip2 begin with bytes that are no text, and bzip2 with ten that no text begins with.
+func OfContent(head []byte) Codec {
+	for c := range specs {
+		for _, magic := range specs[c].magic {
+			if bytes.HasPrefix(head, []byte(magic)) {
+				return Codec(c)
+			}
+		}
+	}
+	if Skippable(head) { // as pzstd begins its files
+		return Zstd
+	}
+	if len(head) >= MagicLen && string(head[:3]) == "BZh" && string(head[4:MagicLen]) == "1AY&SY" {
+		return Bzip2
+	}
+	return None
+}
+
+// Skippable tells whether data begins with a frame that readers of zstd and of lz4 skip
+// (RFC 8878, section 3.1.2).
+func Skippable(head []byte) bool {
+	return len(head) >= 4 && head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18"
 }
 
 // OfFileName tells by its extension, whatever its case, how a file is

@@ -19,8 +19,9 @@ var (
 	errLegacy = errors.New("an lz4 frame of the legacy kind, which has no end mark, so that nobody could tell whether it is whole")
 )
 
-// members reads gzip members one after another. The library would do so
-// itself, but knows no padding, and says io.EOF where a member's header is cut.
+// members reads gzip members one after another. The library can read several
+// members too, but knows no padding, and says io.EOF where a member's header is
+// cut.
 type members struct {
 	buf *bufio.Reader
 	z   gzip.Reader

@@ -8,15 +8,15 @@ import (
 	"math"
 )
 
-// What a Reader allows where its Limits say nothing.
+// The limits of a Reader where its Limits are zero.
 const (
 	// DefaultWindow is the largest zstd window in bytes: what the zstd tool
 	// itself reads unless told otherwise (--long=27).
 	DefaultWindow = 128 << 20
-	// DefaultRatio is how many bytes may come out for each compressed byte.
-	// One line repeated for ever is 1,000:1 in gzip at the most, and was
-	// measured at 12,000:1 in zstd and 22,000:1 in bzip2; a stream of zeros
-	// is 32,000:1 in zstd and above 1,000,000:1 in bzip2.
+	// DefaultRatio is how many bytes may come out for each compressed byte. A line
+	// repeated for ever is 1,000:1 in gzip at the most, and was measured at
+	// 12,000:1 in zstd and 22,000:1 in bzip2; a stream of zeros is 32,000:1 in
+	// zstd and above 1,000,000:1 in bzip2.
 	DefaultRatio = 25_000
 	// DefaultFree is how many bytes may come out before the ratio counts.
 	DefaultFree = 64 << 20
@@ -52,10 +52,11 @@ func (l Limits) most(in int64) int64 {
 
 // A CorruptError is compressed data that is damaged, cut off, followed by bytes
 // that do not belong to it, or of a kind that is refused. errors.Is finds
-// [io.ErrUnexpectedEOF] in it when the data ends too early, never io.EOF.
+// [io.ErrUnexpectedEOF] in a CorruptError when the data ends too early, never
+// io.EOF.
 type CorruptError struct {
 	Codec  Codec
-	Offset int64 // compressed bytes taken when it was seen; the fault is at or before it
+	Offset int64 // compressed bytes taken when the fault was seen; the fault is at or before Offset
 	Err    error
 }
 
@@ -93,7 +94,7 @@ type decoder struct {
 // A source of no bytes at all is an empty object, as it is for text. Zeros
 // behind the last gzip member are padding (tapes and gzip have them); any other
 // bytes behind the last frame are corruption. A snappy stream has no end mark:
-// when it is cut between two chunks, nothing in it shows that.
+// nothing in the stream shows a cut between two chunks.
 type Reader struct {
 	codec  Codec
 	limits Limits
@@ -101,20 +102,21 @@ type Reader struct {
 	buf    *bufio.Reader // nil for None, and before the first Read
 	dec    decoder
 	out    int64 // bytes given out
-	err    error // final; nothing is held any more once it is set
+	err    error // final; no memory is held any more once err is set
 }
 
-// NewReader reads what r holds, compressed by c. It takes no memory and reads
-// nothing before the first Read. Then it holds 64 KiB and what the codec needs:
-// a window for zstd, up to 8 MiB for lz4, 4 MiB for bzip2, less for the others.
+// NewReader reads what r holds, compressed by c. NewReader takes no memory and
+// reads nothing before the first Read. From the first Read on the Reader holds
+// 64 KiB and what the codec needs: a window for zstd, up to 8 MiB for lz4, 4
+// MiB for bzip2, less for the other codecs.
 func NewReader(r io.Reader, c Codec, l Limits) *Reader {
 	return &Reader{codec: c, limits: l.withDefaults(), src: source{r: r}}
 }
 
-// Read implements [io.Reader]. What it returned before a [*CorruptError] may be
-// wrong, for checksums stand at the end of frames. An error of the source
-// comes back wrapped; only its own io.EOF at the end of a frame is io.EOF.
-// Every error is final.
+// Read implements [io.Reader]. Bytes that Read returned before a
+// [*CorruptError] may be wrong, for checksums stand at the end of frames. An
+// error of the source comes back wrapped; only the source's own io.EOF at the
+// end of a frame is io.EOF. Every error is final.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil || len(p) == 0 {
 		return 0, r.err
@@ -155,8 +157,8 @@ func (r *Reader) begin() (err error) {
 	return err
 }
 
-// explain makes of a decoder's error what Read promises. Decoders mistake one
-// kind for another now and then, so the source is asked first.
+// explain makes of a decoder's error what Read promises. Decoders mistake
+// kinds of errors now and then, so the source is asked first.
 func (r *Reader) explain(err error) error {
 	at := r.Offset()
 	switch ended := r.src.err == io.EOF; {
@@ -175,8 +177,8 @@ func (r *Reader) explain(err error) error {
 	return &CorruptError{Codec: r.codec, Offset: at, Err: err}
 }
 
-// Offset is how many bytes of the source are used up, not counting those that
-// are only read ahead. It stays after the end and after Close.
+// Offset is how many bytes of the source are used up, not counting bytes that
+// are only read ahead. Offset stays after the end and after Close.
 func (r *Reader) Offset() int64 {
 	if r.buf == nil {
 		return r.src.n
@@ -195,17 +197,17 @@ func (r *Reader) end(err error) {
 	}
 }
 
-// Close gives back the memory that is held and does not close the source. It
-// need not be called: at the end and after an error nothing is held, and no
-// goroutine ever runs. It always returns nil.
+// Close gives back the memory that is held and does not close the source.
+// Close need not be called: at the end and after an error no memory is held,
+// and no goroutine ever runs. The error is always nil.
 func (r *Reader) Close() error {
 	r.end(errClosed)
 	return nil
 }
 
-// A source counts the bytes read and keeps the first error. It tells an error,
-// io.EOF too, only to a call that wants bytes behind the last one. So err
-// is set just when a decoder asked for more than there was.
+// A source counts the bytes read and keeps the first error. A source tells an
+// error, io.EOF too, only to a call that wants bytes behind the last byte. So
+// err is set just when a decoder asked for more than there was.
 type source struct {
 	r    io.Reader
 	n    int64 // bytes read

@@ -15,22 +15,22 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// FrameSize is how many bytes of content a frame holds; the last one of a
-// stream holds what is left. It stands in the bytes of every compressed output:
-// another value would break the resuming of jobs that are under way.
+// FrameSize is how many bytes of content a frame holds; the last frame of a
+// stream holds what is left. FrameSize shapes the bytes of every compressed
+// output: another value would break the resuming of jobs that are under way.
 const FrameSize = 1 << 20
 
 // ErrReadOnly says that a codec can be read but not written.
 var ErrReadOnly = errors.New("this compression can be read but not written")
 
-// An encoder appends frames to dst. What it appends depends on the frame's
-// content alone, not on what it compressed before.
+// An encoder appends frames to dst. The appended bytes depend on the frame's
+// content alone, not on what the encoder compressed before.
 type encoder interface {
 	encode(dst *bytes.Buffer, frame []byte) error
 }
 
-// A press is what it takes to compress frames. It is recycled, because an
-// encoder costs more to make than a small object costs to compress.
+// A press holds what compressing frames takes. Presses are recycled, because
+// an encoder costs more to make than a small object costs to compress.
 type press struct {
 	enc encoder
 	in  []byte       // content of the frame that is not full yet
@@ -58,15 +58,16 @@ type writer struct {
 	err   error  // final
 }
 
-// NewWriter compresses to w what is written to it. The bytes that w gets are
-// a function of the content alone, however it was cut by calls of Write; no
+// NewWriter compresses to w what is written to it. The bytes that w gets are a
+// function of the content alone, however calls of Write cut the content; no
 // content at all still makes a valid file. Each frame goes to w in one call.
 // Close writes what is left and does not close w. After an error every call
-// returns it; a codec that cannot be written has [ErrReadOnly] from the start.
+// returns the error; a codec that cannot be written has [ErrReadOnly] from the
+// start.
 //
 // From the first Write to Close a writer holds up to 2.5 MiB of content and
 // frame, and an encoder: about 1 MiB for gzip, 3 MiB for zstd, half a MiB for
-// the others. With None everything goes through as it comes.
+// the other codecs. With None bytes go through as they come.
 func NewWriter(w io.Writer, c Codec) io.WriteCloser {
 	z := &writer{w: w, codec: c}
 	if !c.CanWrite() {
@@ -95,7 +96,7 @@ func (z *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// begin sees to it that there is a press.
+// begin takes a press if the writer has none.
 func (z *writer) begin() bool {
 	if z.press == nil {
 		z.press, z.err = getPress(z.codec)
@@ -120,7 +121,7 @@ func (z *writer) add(p []byte) int {
 	return n
 }
 
-// frame compresses content and sends it; z.err tells how it went.
+// frame compresses content and writes the frame; z.err is the outcome.
 func (z *writer) frame(content []byte) {
 	z.any = true
 	out := &z.press.out
@@ -216,7 +217,7 @@ func makeSnappy() (encoder, error) {
 	return snappyEncoder{streamEncoder{z}}, nil
 }
 
-// snappyID begins every stream; the library leaves it out of an empty one.
+// snappyID begins every stream; the library leaves it out of an empty stream.
 const snappyID = "\xff\x06\x00\x00sNaPpY"
 
 func (e snappyEncoder) encode(dst *bytes.Buffer, frame []byte) error {

@@ -3,6 +3,7 @@ package csv
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/batchmill/batchmill/formats"
 	"github.com/batchmill/batchmill/formats/json"
@@ -35,7 +36,7 @@ func (j *joiner) width(answer []byte, form formats.Form) int {
 }
 
 // Fit implements formats.Joiner. An output filter that cannot pick from
-// answers of this width makes each of them a misfit, and says why.
+// answers of this width makes each answer a misfit, and says why.
 func (j *joiner) Fit(a *formats.Answers, l *formats.Layout, misfit func(i int, message string)) {
 	width := l.Fields
 	if p := j.planFor(width); p.err != nil {
@@ -118,3 +119,39 @@ func (j *joiner) appendJSON(dst, value []byte) []byte {
 	}
 	return j.appendField(dst, value)
 }
+
+// Describe tells how many fields an answer in plain CSV has, whether each is a number or says
+// nothing, and whether all say nothing: empty, or what programs write in a number's place (nan, inf, null).
+func Describe(answer []byte) (fields int, numbers, nothing bool) {
+	d := Dialect{}.orDefault()
+	numbers, nothing = true, true
+	look := func(text []byte) {
+		text = bytes.TrimSpace(text)
+		says := !saysNothing(text)
+		fields++
+		nothing = nothing && !says
+		numbers = numbers && (!says || numeric(text))
+	}
+	if bytes.IndexByte(answer, d.Quote) < 0 { // the usual answer, without memory of its own
+		for more := true; more; {
+			var field []byte
+			field, answer, more = bytes.Cut(answer, []byte{d.Delimiter})
+			look(field)
+		}
+		return fields, numbers, nothing
+	}
+	for _, at := range d.fields(nil, answer) {
+		look(d.unquote(nil, answer[at.Start:at.End]))
+	}
+	return fields, numbers, nothing
+}
+
+func saysNothing(text []byte) bool {
+	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
+		text = text[1:]
+	}
+	return len(text) == 0 || slices.ContainsFunc(notNumbers, func(name []byte) bool { return bytes.EqualFold(text, name) })
+}
+
+// notNumbers are what programs write where a number is missing or has no end.
+var notNumbers = [][]byte{[]byte("nan"), []byte("inf"), []byte("infinity"), []byte("na"), []byte("n/a"), []byte("null"), []byte("none")}

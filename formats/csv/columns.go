@@ -72,7 +72,8 @@ func (c *columns) place(s *scratch) *mismatch {
 }
 
 // placeNamed finds a column for every key. Keys in column order, the usual
-// case, cost one comparison each; columns of one name then keep their places.
+// case, cost one comparison each; with keys in column order, columns of one
+// name keep their places.
 func (c *columns) placeNamed(s *scratch) *mismatch {
 	s.slots = s.slots[:0]
 	for range c.names {
@@ -106,8 +107,8 @@ func (c *columns) load(b *formats.Batch, i int, s *scratch, need []bool) *mismat
 	return c.place(s)
 }
 
-// none asks for a row without its values: where they are decoded for it, a
-// look at its shape and names need not pay for that.
+// none asks for a row without its values: a look at a row's shape and names
+// need not pay for decoding values.
 var none = []bool{}
 
 // check adds a flaw for every record that does not fit the columns.
@@ -119,22 +120,13 @@ func (c *columns) check(b *formats.Batch) {
 func checkGood(b *formats.Batch, look func(i int, s *scratch) *mismatch) {
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	flawed := flawCursor{b.Flaws}
-	var found []formats.Flaw // added at the end, because adding moves b.Flaws
 	for i := range b.Recs {
-		if flawed.at(i) != nil {
+		if b.Flaw(i) != nil {
 			continue
 		}
 		if m := look(i, s); m != nil {
-			found = append(found, formats.Flaw{Index: i, Reason: m.reason, Message: m.message})
+			b.AddFlaw(i, m.reason, "%s", m.message)
 		}
-	}
-	addFlaws(b, found)
-}
-
-func addFlaws(b *formats.Batch, found []formats.Flaw) {
-	for _, f := range found {
-		b.AddFlaw(f.Index, f.Reason, "%s", f.Message)
 	}
 }
 
@@ -157,20 +149,14 @@ func (c *columns) tooFew(n int) *mismatch {
 }
 
 // checkLeast adds a flaw for every record of b, CSV of this dialect, that
-// lacks a field the filter picks. It is for ragged records, whose width
-// nothing else has checked.
+// lacks a field the filter picks. checkLeast is for ragged records, whose
+// width nothing else has checked.
 func (c *columns) checkLeast(b *formats.Batch) {
-	flawed := flawCursor{b.Flaws}
-	var found []formats.Flaw
-	for i := range b.Recs {
-		if flawed.at(i) != nil {
-			continue
-		}
+	checkGood(b, func(i int, _ *scratch) *mismatch {
 		body, _ := split(b.Record(i))
 		if n := c.count(body); n < c.least {
-			m := c.tooFew(n)
-			found = append(found, formats.Flaw{Index: i, Reason: m.reason, Message: m.message})
+			return c.tooFew(n)
 		}
-	}
-	addFlaws(b, found)
+		return nil
+	})
 }

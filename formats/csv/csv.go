@@ -2,21 +2,18 @@
 // breaks, LF or CRLF kept as they are, a byte order mark stripped, a missing
 // final line end accepted, delimiter and quote settable.
 //
-// Strict where guessing would lose records: a quote counts only at a field's
-// beginning, and one anywhere else, or one that never closes, makes its line a
-// reject; framing goes on at the next line. A CR is part of a line end only
-// before LF. Blank lines are no records. NUL bytes are data.
+// The package is strict where guessing would lose records: a quote counts only
+// at a field's beginning. A quote anywhere else, or a quote that never closes,
+// makes its line a reject, and framing goes on at the next line. A CR is part
+// of a line end only before LF. Blank lines are no records. NUL bytes are
+// data.
 //
 // Where input, payload and output are CSV of one [Dialect], no field is
 // parsed: a payload is a slice of the batch, a joined record is two copies.
 // Other formats come and go through formats.Row.
 package csv
 
-import (
-	"fmt"
-
-	"github.com/batchmill/batchmill/formats"
-)
+import "fmt"
 
 // A Dialect is how CSV is punctuated. The zero value is comma and double quote.
 type Dialect struct {
@@ -125,19 +122,4 @@ func cut(line []byte) string {
 		return string(body[:shownOfLine]) + "..."
 	}
 	return string(body)
-}
-
-// flawCursor walks a batch's flaws beside its records, so that asking costs
-// no search.
-type flawCursor struct{ left []formats.Flaw }
-
-// at is the flaw of record i, nil when it has none. i must not go down.
-func (c *flawCursor) at(i int) *formats.Flaw {
-	for len(c.left) > 0 && c.left[0].Index < i {
-		c.left = c.left[1:]
-	}
-	if len(c.left) > 0 && c.left[0].Index == i {
-		return &c.left[0]
-	}
-	return nil
 }

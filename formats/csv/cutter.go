@@ -40,8 +40,8 @@ func blank(line []byte) bool {
 }
 
 // quoted cuts a record whose first line, data[:line], holds a quote. A record
-// that breaks the rules is that one line, whatever was seen behind it: any
-// other end would let one bad quote swallow good records.
+// that breaks the rules is its first line, whatever was seen behind the line:
+// any other end would let a bad quote swallow good records.
 func (c *cutter) quoted(data []byte, line int, edge formats.Edge) formats.Cut {
 	field, end := 0, line // a field begins at field, on the line up to data[:end]
 	for {
@@ -78,8 +78,8 @@ func (c *cutter) quoted(data []byte, line int, edge formats.Edge) formats.Cut {
 	}
 }
 
-// lineFrom is the index behind the line end at or after i; without one it is
-// the end of the object, or 0 where that is not known yet.
+// lineFrom is the index behind the line end at or after i; without a line end
+// lineFrom is the end of the object, or 0 where the end is not known yet.
 func lineFrom(data []byte, i int, edge formats.Edge) int {
 	if n := bytes.IndexByte(data[i:], '\n'); n >= 0 {
 		return i + n + 1
@@ -91,7 +91,7 @@ func lineFrom(data []byte, i int, edge formats.Edge) int {
 }
 
 // reject is a bad record: its first line alone. at is the index of the byte
-// that shows it, from the line's beginning.
+// that shows the fault, from the line's beginning.
 func reject(line, at int, what string) formats.Cut {
 	return formats.Cut{
 		N: line, Flaw: formats.ReasonQuote,
@@ -99,7 +99,7 @@ func reject(line, at int, what string) formats.Cut {
 	}
 }
 
-// lineEnd is the length of the line end that text begins with, 0 without one.
+// lineEnd is the length of the line end that text begins with, 0 without a line end.
 func lineEnd(text []byte) int {
 	switch {
 	case len(text) > 0 && text[0] == '\n':
@@ -111,7 +111,8 @@ func lineEnd(text []byte) int {
 }
 
 // pastQuoted is the index behind the quoted field that opens at text[i], and
-// whether it was closed; without a closing quote it is len(text).
+// whether the field was closed; without a closing quote the index is
+// len(text).
 func (d Dialect) pastQuoted(text []byte, i int) (int, bool) {
 	for i++; i < len(text); i++ {
 		q := bytes.IndexByte(text[i:], d.Quote)

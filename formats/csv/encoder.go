@@ -19,7 +19,7 @@ type EncoderConfig struct {
 	// Filter picks the fields to send; nil sends all.
 	Filter Filter
 	// Header, when it is not empty, is a line of CSV that goes first in every
-	// payload. Filter applies to it too.
+	// payload. Filter applies to the header too.
 	Header []byte
 }
 
@@ -64,7 +64,7 @@ func (e *encoder) headerLine(line []byte) []byte {
 }
 
 // appendPicks appends the picked fields of body as they stand there. A pick
-// past the last field is an empty one.
+// past the last field is an empty field.
 func appendPicks(d Dialect, dst, body []byte, fields []formats.Span, picks []int) []byte {
 	for k, p := range picks {
 		if k > 0 {
@@ -122,8 +122,8 @@ func adjacent(b *formats.Batch, sel []int32) bool {
 	return true
 }
 
-// gather copies records together. One without a line end gets LF, but not at
-// the payload's end, which stays as the object's end was.
+// gather copies records together. A record without a line end gets LF, but not
+// at the payload's end, which stays as the object's end was.
 func (e *encoder) gather(dst []byte, b *formats.Batch, sel []int32) []byte {
 	for k, i := range sel {
 		rec := b.Record(int(i))
@@ -154,7 +154,7 @@ func (e *encoder) encodeRows(dst []byte, b *formats.Batch, sel []int32) []byte {
 	for _, i := range sel {
 		start := len(dst)
 		if e.cols.load(b, int(i), s, nil) != nil {
-			s.slots = s.slots[:0] // Check has refused it; the count must hold all the same
+			s.slots = s.slots[:0] // Check has refused the record; the count must hold all the same
 		}
 		if e.picks != nil {
 			s.slots = pickSlots(s.slots, e.picks)
@@ -164,8 +164,8 @@ func (e *encoder) encodeRows(dst []byte, b *formats.Batch, sel []int32) []byte {
 	return dst
 }
 
-// encodeCells renders records whose fields come one by one: most are numbers,
-// and go into the payload as they are made.
+// encodeCells renders records whose fields come singly: most fields are
+// numbers, and go into the payload as they are made.
 func (e *encoder) encodeCells(dst []byte, b *formats.Batch, cells formats.Cells, sel []int32) []byte {
 	picks := e.picks
 	if picks == nil {
@@ -191,7 +191,7 @@ func (e *encoder) encodeCells(dst []byte, b *formats.Batch, cells formats.Cells,
 	return dst
 }
 
-// pickSlots puts the picked slots behind the others and returns those alone.
+// pickSlots appends the picked slots to slots and returns the picked slots alone.
 func pickSlots(slots []int32, picks []int) []int32 {
 	n := len(slots)
 	for _, p := range picks {

@@ -36,9 +36,8 @@ func load(t testing.TB, in string, o Options, s formats.Schema) *formats.Batch {
 // good are the records without a flaw.
 func good(b *formats.Batch) []int32 {
 	var sel []int32
-	flawed := flawCursor{b.Flaws}
 	for i := range b.Recs {
-		if flawed.at(i) == nil {
+		if b.Flaw(i) == nil {
 			sel = append(sel, int32(i))
 		}
 	}

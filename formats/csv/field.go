@@ -57,7 +57,7 @@ func (d Dialect) fields(dst []formats.Span, body []byte) []formats.Span {
 	}
 }
 
-// unquote appends what field says. It is plain text unless it begins with a quote.
+// unquote appends what field says. A field is plain text unless it begins with a quote.
 func (d Dialect) unquote(dst, field []byte) []byte {
 	if len(field) == 0 || field[0] != d.Quote {
 		return append(dst, field...)
@@ -77,8 +77,9 @@ func (d Dialect) unquote(dst, field []byte) []byte {
 	}
 }
 
-// value is field by its type: an unquoted JSON number, null for an unquoted
-// empty field, else a string. It aliases field, or row.Buf where it had to decode.
+// value is field by its type: an unquoted JSON number, null for an unquoted empty
+// field, else a string. The value aliases field, or row.Buf where the field had to
+// be decoded.
 func (d Dialect) value(field []byte, row *formats.Row) formats.Value {
 	switch {
 	case len(field) == 0:
@@ -114,8 +115,9 @@ func (d Dialect) appendField(dst, text []byte) []byte {
 	return append(dst, text...)
 }
 
-// appendRaw appends a field as it stands in another record. One that ends in a
-// bare CR gets quotes: at a record's end it would lose the CR to the line end.
+// appendRaw appends a field as it stands in another record. A field that ends
+// in a bare CR gets quotes: at a record's end the field would lose the CR to
+// the line end.
 func (d Dialect) appendRaw(dst, field []byte) []byte {
 	if n := len(field); n > 0 && field[n-1] == '\r' {
 		return d.appendQuoted(dst, field)
@@ -155,7 +157,7 @@ func (d Dialect) quoteEnd(dst []byte, from int, always bool) []byte {
 	if !always && !d.special(dst[from:end]) {
 		return dst
 	}
-	dst = d.appendQuoted(dst, dst[from:end]) // behind the text, then moved over it
+	dst = d.appendQuoted(dst, dst[from:end]) // appended behind the text, for the next line to move
 	return dst[:from+copy(dst[from:], dst[end:])]
 }
 
@@ -167,8 +169,8 @@ func (d Dialect) appendBlanks(dst []byte, n int) []byte {
 	return dst
 }
 
-// closeRecord ends the record dst[start:]. One that would be a blank line, and
-// so no record to its readers, becomes a quoted empty field.
+// closeRecord ends the record dst[start:]. A record that would be a blank
+// line, and so no record to its readers, becomes a quoted empty field.
 func (d Dialect) closeRecord(dst []byte, start int, end []byte) []byte {
 	if len(dst) == start {
 		dst = append(dst, d.Quote, d.Quote)

@@ -7,7 +7,7 @@ import (
 )
 
 // A Filter picks fields of a CSV record, in the order it names them. Nil picks
-// all. It is written as a list with commas between:
+// all. A Filter is written as a list with commas between:
 //
 //	id          the column of that name
 //	"2024"      the same; quotes are needed where a name is all digits or
@@ -120,10 +120,10 @@ func parseIndex(text string) (n *int, ok bool, err error) {
 }
 
 // Resolve gives the indexes that f picks from records of width fields, whose
-// names are names (nil: they have none). width 0 means that it is not fixed:
-// then only names and indexes from the front can be resolved. An index or
-// name that does not exist is an error; a slice is clipped. A nil f gives
-// nil. The errors are *OptionError.
+// names are names (nil: records have no names). width 0 means that the width
+// is not fixed, and only names and indexes from the front can be resolved. An
+// index or name that does not exist is an error; a slice is clipped. A nil f
+// gives nil. The errors are *OptionError.
 func (f Filter) Resolve(names []string, width int) ([]int, error) {
 	if f == nil {
 		return nil, nil

@@ -1,6 +1,10 @@
 package csv
 
-import "github.com/batchmill/batchmill/formats"
+import (
+	"unicode/utf8"
+
+	"github.com/batchmill/batchmill/formats"
+)
 
 // Join implements formats.Joiner. A record with bytes that cannot stand in the
 // output (ragged, a bad quote, too large) comes out as empty fields.
@@ -12,7 +16,7 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
 	p := j.planFor(width)
-	flawed, written := flawCursor{b.Flaws}, 0
+	written := 0
 	for i := range b.Recs {
 		form := a.List[i].Form
 		if form == formats.NoAnswer && !placeholders {
@@ -23,7 +27,7 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 		} else {
 			s.answer = j.appendAnswer(s.answer[:0], a.Bytes(i), form)
 		}
-		body, end := j.record(b, i, flawed.at(i), s)
+		body, end := j.record(b, i, b.Flaw(i), s)
 		dst = j.appendJoined(dst, p, s, body, s.answer, end)
 		written++
 	}
@@ -32,14 +36,14 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 
 // joinVerbatim is the hot path: for a CSV answer, two copies a record.
 func (j *joiner) joinVerbatim(dst []byte, b *formats.Batch, a *formats.Answers, width int, placeholders bool) ([]byte, int) {
-	flawed, written := flawCursor{b.Flaws}, 0
+	written := 0
 	for i, at := range b.Recs {
 		answer := a.List[i]
 		if answer.Form == formats.NoAnswer && !placeholders {
 			continue
 		}
 		body, end := split(b.Data[at.Start:at.End])
-		if len(flawed.left) > 0 && !stands(flawed.at(i)) {
+		if len(b.Flaws) > 0 && !stands(b.Flaw(i)) {
 			dst = j.appendBlanks(dst, max(j.base, 1))
 		} else {
 			dst = append(dst, body...)
@@ -74,9 +78,11 @@ func (j *joiner) record(b *formats.Batch, i int, flaw *formats.Flaw, s *scratch)
 		if stands(flaw) {
 			return body, end
 		}
-	case stands(flaw) && j.cols.load(b, i, s, nil) == nil:
+	case stands(flaw) && (flaw == nil || flaw.Reason != formats.ReasonUnicode) && j.cols.load(b, i, s, nil) == nil:
 		s.record = j.cols.appendRow(s.record[:0], s)
-		return s.record, nil
+		if flaw == nil || utf8.Valid(s.record) { // a record tells its first flaw only
+			return s.record, nil
+		}
 	}
 	s.record = j.appendBlanks(s.record[:0], max(j.base, 1))
 	return s.record, end

@@ -10,16 +10,13 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
-// DefaultAnswerName is the answer's column where nothing else is said.
-const DefaultAnswerName = "prediction"
-
 // JoinerConfig says how output records are written as CSV.
 type JoinerConfig struct {
 	Dialect
-	// Answers is the dialect of CSV answers. Where it is not that of the
-	// output, their fields are written anew.
+	// Answers is the dialect of CSV answers. Where the answers' dialect is not the
+	// output's, the answers' fields are written anew.
 	Answers Dialect
-	// Input: a record's own fields come before the answer's. Without it the
+	// Input: a record's own fields come before the answer's. Without Input the
 	// output is the answers alone.
 	Input bool
 	// Verbatim: the batches hold CSV of this dialect, to be kept as it stands.
@@ -28,10 +25,10 @@ type JoinerConfig struct {
 	// Schema is the job's. Output has a header when it has Names.
 	Schema formats.Schema
 	// AnswerName names the answer's column, or with _1, _2 ... its columns;
-	// "" means DefaultAnswerName.
+	// "" means [formats.DefaultAnswerName].
 	AnswerName string
 	// Filter picks from the fields of the record and the answer together; nil
-	// picks all. AnswerName in it stands for all of the answer's fields.
+	// picks all. AnswerName in Filter stands for all of the answer's fields.
 	Filter Filter
 }
 
@@ -45,7 +42,7 @@ type joiner struct {
 	answerName string
 	filter     Filter
 	base       int // input fields as the schema has them; 0 without Input
-	// last is the plan that was used last. A job has one answer width, so it
+	// last is the plan that was used last. A job has one answer width, so a plan
 	// is made once or twice.
 	last atomic.Pointer[plan]
 }
@@ -62,7 +59,7 @@ func NewJoiner(c JoinerConfig) (formats.Joiner, error) {
 		cols: newColumns(d, c.Schema.Names, c.Schema.Width), filter: c.Filter,
 	}
 	if j.answerName == "" {
-		j.answerName = DefaultAnswerName
+		j.answerName = formats.DefaultAnswerName
 	}
 	if !c.Input {
 		return j, j.checkFilter()
@@ -103,8 +100,8 @@ func (j *joiner) isAnswerName(name string) bool {
 	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// checkFilter refuses names that no answer, however wide, can bring. What
-// depends on the answer's width is left to Fit.
+// checkFilter refuses names that no answer, however wide, can bring. A pick
+// that depends on the answer's width is left to Fit.
 func (j *joiner) checkFilter() error {
 	for _, c := range j.filter {
 		if c.index != nil || c.from != nil || j.isAnswerName(c.name) {
@@ -138,7 +135,7 @@ func (j *joiner) leastPicked() int {
 // A plan is what an answer width decides.
 type plan struct {
 	width int
-	picks []int // nil: all fields; those from base on are the answer's
+	picks []int // nil: all fields; fields from base on are the answer's
 	err   error // the filter cannot pick from answers of this width
 }
 
@@ -208,8 +205,8 @@ func (j *joiner) Check(b *formats.Batch) {
 	}
 }
 
-// Begin implements formats.Joiner: it writes the header when the input has
-// names. The input's part is kept as it stood, its line end too.
+// Begin implements formats.Joiner: Begin appends the header when the input has
+// names. The input's part of the header is kept as it stood, its line end too.
 func (j *joiner) Begin(dst []byte, l *formats.Layout) []byte {
 	if j.schema.Names == nil {
 		return dst
@@ -263,7 +260,7 @@ func (j *joiner) pick(dst []byte, p *plan, s *scratch, body, answer []byte) []by
 }
 
 // unusable are the reasons that keep a record's own bytes out of the output.
-var unusable = []formats.Reason{formats.ReasonRagged, formats.ReasonQuote, formats.ReasonTooLarge, formats.ReasonInvalid}
+var unusable = []formats.Reason{formats.ReasonRagged, formats.ReasonQuote, formats.ReasonTooLarge, formats.ReasonInvalid, formats.ReasonEncoding}
 
 // stands tells whether a record with flaw f can stand in the output for itself.
 func stands(f *formats.Flaw) bool { return f == nil || !slices.Contains(unusable, f.Reason) }

@@ -37,10 +37,9 @@ func readAll(t *testing.T, r formats.Reader, caps formats.Caps) ([]seen, error) 
 			t.Fatalf("a batch of %d records under a cap of %d", b.Len(), caps.Records)
 		}
 		r.Check(&b)
-		flaws := flawCursor{b.Flaws}
 		for i := range b.Recs {
 			s := seen{Number: b.First + int64(i), Offset: b.Offset + int64(b.Recs[i].Start), Text: string(b.Record(i))}
-			if f := flaws.at(i); f != nil {
+			if f := b.Flaw(i); f != nil {
 				s.Reason = f.Reason
 			}
 			if s.Number != int64(len(all)+1) {

@@ -3,6 +3,7 @@ package csv
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/batchmill/batchmill/formats"
@@ -19,9 +20,9 @@ type reader struct {
 }
 
 // NewReader reads one object of a job whose schema is s. An object that begins
-// with another header than s.Header fails with a *HeaderError; one without any
-// record needs no header. Next fails with an *OptionError when o's dialect is
-// not valid.
+// with another header than s.Header fails with a *HeaderError; an object
+// without any record needs no header. Next fails with an *OptionError when o's
+// dialect is not valid.
 func NewReader(r io.Reader, o Options, s formats.Schema) formats.Reader {
 	d := o.orDefault()
 	if o.Ragged {
@@ -40,7 +41,9 @@ func NewReader(r io.Reader, o Options, s formats.Schema) formats.Reader {
 func (r *reader) Next(b *formats.Batch, caps formats.Caps) error {
 	if r.err == nil && !r.begun {
 		r.begun = true
-		r.err = r.skipHeader()
+		if r.err = r.skipHeader(); r.err == io.EOF {
+			r.err = nil // the framer says so again, with the blank lines that it has seen
+		}
 	}
 	if r.err != nil {
 		b.Reset()
@@ -70,8 +73,8 @@ func (r *reader) skipHeader() error {
 	return nil
 }
 
-// Check implements formats.Reader: it counts fields, and looks into those that
-// have a type.
+// Check implements formats.Reader: Check counts fields, and looks into the
+// fields that have a type.
 func (r *reader) Check(b *formats.Batch) {
 	if r.schema.Width > 0 {
 		r.checkWidth(b)
@@ -82,21 +85,16 @@ func (r *reader) Check(b *formats.Batch) {
 }
 
 func (r *reader) checkWidth(b *formats.Batch) {
-	flaws := flawCursor{b.Flaws}
-	var ragged []int32 // noted first, because a new flaw would move the old ones
 	quote := r.nextQuote(b.Data, 0)
 	for i, rec := range b.Recs {
 		if quote < int(rec.Start) {
 			quote = r.nextQuote(b.Data, int(rec.Start))
 		}
-		if r.fits(b.Data[rec.Start:rec.End], quote < int(rec.End)) || flaws.at(i) != nil {
+		if r.fits(b.Data[rec.Start:rec.End], quote < int(rec.End)) || b.Flaw(i) != nil {
 			continue
 		}
-		ragged = append(ragged, int32(i))
-	}
-	for _, i := range ragged {
-		body, _ := split(b.Record(int(i)))
-		b.AddFlaw(int(i), formats.ReasonRagged, "%d fields where the others have %d; correct the record or accept it with --ragged",
+		body, _ := split(b.Record(i))
+		b.AddFlaw(i, formats.ReasonRagged, "%d fields where the others have %d; correct the record or accept it with --ragged",
 			r.count(body), r.schema.Width)
 	}
 }
@@ -119,8 +117,8 @@ func (r *reader) fits(rec []byte, quotes bool) bool {
 }
 
 // Row implements formats.Rows. A field is what its column's [Type] says; the
-// error is for one that cannot be that. Fields behind the last named column
-// (--ragged) are named column_N, counted from 1.
+// error is for a field that cannot be that type. Fields behind the last named
+// column (--ragged) are named column_N, counted from 1.
 func (r *reader) Row(b *formats.Batch, i int, row *formats.Row) error {
 	row.Reset()
 	row.Shape = formats.List
@@ -148,9 +146,14 @@ func (r *reader) Row(b *formats.Batch, i int, row *formats.Row) error {
 	}
 }
 
+// name is what field i is called. A name that the header has already is not given twice.
 func (r *reader) name(i int) string {
 	if i < len(r.schema.Names) {
 		return r.schema.Names[i]
 	}
-	return "column_" + strconv.Itoa(i+1)
+	name := "column_" + strconv.Itoa(i+1)
+	for slices.Contains(r.schema.Names, name) {
+		name += "_"
+	}
+	return name
 }

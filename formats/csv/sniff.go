@@ -7,14 +7,14 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
-// Sniff learns a job's schema from the beginning of an object; it reads little
-// more than the first two records. An object without a record or header gives
-// the zero Schema and no error: ask the next object. Names are kept as they
-// are, empty and repeated ones too. Width is 0 with Ragged.
+// Sniff learns a job's schema from the beginning of an object, and reads
+// little more than the first two records. An object without a record or header
+// gives the zero Schema and no error: ask the next object. Names are kept as
+// they are, empty and repeated ones too. Width is 0 with Ragged.
 //
 // With HeaderAuto a number in the first record means that there is no header;
-// no number there but one in the second means that there is one; all else is
-// an *AmbiguousHeaderError.
+// no number in the first record but a number in the second means that the
+// first record is the header; anything else is an *AmbiguousHeaderError.
 func Sniff(r io.Reader, o Options) (formats.Schema, error) {
 	if err := o.Validate(); err != nil {
 		return formats.Schema{}, err
@@ -51,7 +51,7 @@ func (s *sniffer) schema(mode HeaderMode) (formats.Schema, error) {
 	return s.auto()
 }
 
-// unnamed takes the width of the first good record. A bad one says nothing.
+// unnamed takes the width of the first good record. A bad record says nothing.
 func (s *sniffer) unnamed() (formats.Schema, error) {
 	for {
 		rec, good, err := s.record()
@@ -84,7 +84,7 @@ func (s *sniffer) auto() (formats.Schema, error) {
 	return s.named(first), nil
 }
 
-// record is the next record, and whether it is a good one.
+// record is the next record, and whether the record is good.
 func (s *sniffer) record() ([]byte, bool, error) {
 	var b formats.Batch
 	if err := s.framer.Next(&b, formats.Caps{Records: 1, Bytes: 1}); err != nil {
@@ -115,7 +115,7 @@ func (s *sniffer) holdsNumber(rec []byte) bool {
 }
 
 // numeric is wider than JSON's grammar: 007, +3, .5 and 1. are numbers here,
-// because no one names a column so.
+// because nobody gives a column such a name.
 func numeric(text []byte) bool {
 	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
 		text = text[1:]

@@ -9,15 +9,15 @@ import (
 	"github.com/batchmill/batchmill/formats/json"
 )
 
-// A Type says what the fields of a column are where records become JSON.
-// Records that stay CSV are never touched by it.
+// A Type says what the fields of a column are where records become JSON. A
+// Type never touches records that stay CSV.
 type Type uint8
 
 const (
 	// TypeAuto goes by the field: an unquoted JSON number is a number, an
 	// empty unquoted field null, every other a string.
 	TypeAuto Type = iota
-	// TypeString makes every field a string, an empty one the empty string.
+	// TypeString makes every field a string, and an empty field the empty string.
 	TypeString
 	// TypeNumber takes JSON numbers, quoted or not, and keeps their digits.
 	// An empty field is null.
@@ -51,10 +51,10 @@ func (t Type) takes() string {
 }
 
 // ResolveTypes reads settings like zip=string and gives each column's type, up
-// to the last one that has any; nil without settings. What stands before the
-// last = picks columns as a [Filter] does, from records of width fields whose
-// names are names. Errors are *OptionError: an unknown type, a column that
-// does not exist, or one that is given two types.
+// to the last column that has a type; nil without settings. The text before
+// the last = picks columns as a [Filter] does, from records of width fields
+// whose names are names. Errors are *OptionError: an unknown type, a column
+// that does not exist, or a column that is given two types.
 func ResolveTypes(settings []string, names []string, width int) ([]Type, error) {
 	if width == 0 {
 		width = len(names) // ragged: what the header names can have a type
@@ -78,8 +78,8 @@ func ResolveTypes(settings []string, names []string, width int) ([]Type, error) 
 	return types, nil
 }
 
-// maxTyped bounds the table of types where records have no fixed width, so
-// that one index cannot take all memory.
+// maxTyped bounds the columns in the table of types where records have no
+// fixed width, so that one index cannot take all memory.
 const maxTyped = 1 << 20
 
 func resolveType(setting string, names []string, width int) (Type, []int, error) {
@@ -137,8 +137,8 @@ func columnName(names []string, i int) string {
 	return fmt.Sprintf("column %d (counted from 0)", i)
 }
 
-// of is v as t has it, and whether it can be that. That the text of a TypeJSON
-// is JSON is not looked at: it is long, and Check has done it.
+// of is v as t has it, and whether it can be that. Whether the text of a
+// TypeJSON is JSON is left to Check: the text is long.
 func (t Type) of(v formats.Value) (formats.Value, bool) {
 	kind, ok := v.Kind, true
 	switch {
@@ -193,7 +193,7 @@ func (r *reader) misfit(k int, v formats.Value, ok bool) error {
 	t := r.types[k]
 	var why error
 	if ok && t == TypeJSON && v.Kind == formats.JSON {
-		why = json.Valid(v.Text)
+		why = json.Sound(v.Text)
 	}
 	switch {
 	case why != nil:

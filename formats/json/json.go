@@ -1,10 +1,11 @@
-// Package json scans JSON text in place. It says whether text is valid, where
-// the parts of a value stand, and turns string literals into text and back.
-// It builds no trees and no maps, and no number goes through a float: what is
-// not a string stays the bytes it was.
+// Package json scans JSON text in place. Package json says whether text is
+// valid, where the parts of a value stand, and turns string literals into text
+// and back. The package builds no trees and no maps, and no number goes
+// through a float: a value that is not a string stays the bytes it was.
 //
-// [Valid] is the gate. Everything that takes "valid" text trusts it to have
-// passed there; on other text the result means nothing, but nothing panics.
+// [Valid] is the gate. A function that takes "valid" text trusts that the text
+// has passed Valid; on other text the result means nothing, but nothing
+// panics.
 package json
 
 import "github.com/batchmill/batchmill/formats"
@@ -20,8 +21,8 @@ func space(data []byte, i int) int {
 	return i
 }
 
-// Trim is where data stands without the white space around it. It is empty,
-// at the end of data, when there is nothing else.
+// Trim is where data stands without the white space around it. The span of
+// white space alone is empty, at the end of data.
 func Trim(data []byte) formats.Span {
 	start, end := space(data, 0), len(data)
 	for end > start && data[end-1] <= ' ' && white>>data[end-1]&1 != 0 {

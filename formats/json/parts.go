@@ -7,7 +7,8 @@ import (
 )
 
 // Elements yields where the elements of data, a valid array, stand in it,
-// without the white space around them. It yields nothing for another value.
+// without the white space around them. Elements yields nothing for another
+// value.
 func Elements(data []byte) iter.Seq[formats.Span] {
 	return func(yield func(formats.Span) bool) {
 		i, ok := open(data, '[')
@@ -22,8 +23,8 @@ func Elements(data []byte) iter.Seq[formats.Span] {
 }
 
 // Members yields where the members of data, a valid object, stand in it: the
-// key as a literal with its quotes, and the value. They come in the order of
-// the text; a key that stands there twice comes twice.
+// key as a literal with its quotes, and the value. Members come in the order
+// of the text; a key that stands there twice comes twice.
 func Members(data []byte) iter.Seq2[formats.Span, formats.Span] {
 	return func(yield func(key, value formats.Span) bool) {
 		i, ok := open(data, '{')

@@ -21,7 +21,8 @@ var hex = func() (t [256]int8) {
 
 // Unquote appends the text of lit, a valid string literal with its quotes, to
 // dst. As in encoding/json, half a surrogate pair and each byte that is not
-// UTF-8 become U+FFFD. The result does not alias lit.
+// UTF-8 become U+FFFD: records and answers with such text are refused before, by
+// [Unicode]. The result does not alias lit.
 func Unquote(dst, lit []byte) []byte {
 	if len(lit) < 2 {
 		return dst
@@ -91,8 +92,9 @@ func unit(in []byte, i int) rune {
 	return r
 }
 
-// AppendString appends s as a JSON string literal. It escapes what must be
-// escaped and nothing else; each byte that is not UTF-8 becomes \ufffd.
+// AppendString appends s as a JSON string literal. AppendString escapes what
+// must be escaped and nothing else; each byte that is not UTF-8 becomes
+// \ufffd, which only messages may show: see [formats.CheckText].
 func AppendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	start := 0

@@ -8,18 +8,19 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
-// MaxDepth is how deep arrays and objects may stand in each other. It is
-// encoding/json's limit, and it bounds the stack that hostile text can take.
+// MaxDepth is how deep arrays and objects may stand in each other. The limit
+// is that of encoding/json, and bounds the stack that hostile text can take.
 const MaxDepth = 10000
 
-// The scanners below take the index where something begins and return the one
-// behind it. A fault is returned as the complement of its offset, which is
-// negative; tooDeep marks the one fault that the byte there does not explain.
+// The scanners below take the index where something begins and return the
+// index behind it. A fault is returned as the complement of its offset, which
+// is negative; tooDeep marks the only fault that the byte there does not
+// explain.
 const tooDeep = 1 << (bits.UintSize - 2)
 
 // Valid returns nil if data is one JSON value with nothing but white space
 // around it, else a *formats.SyntaxError with the offset of the first byte
-// that is wrong. It accepts exactly what encoding/json.Valid accepts.
+// that is wrong. Valid accepts exactly what encoding/json.Valid accepts.
 func Valid(data []byte) error {
 	end := value(data, space(data, 0), MaxDepth)
 	if end >= 0 {
@@ -29,6 +30,15 @@ func Valid(data []byte) error {
 		return &formats.SyntaxError{Offset: int64(end), Message: "more text after the end of the value"}
 	}
 	return fault(data, ^end)
+}
+
+// Prefix tells how far data, which begins with a value, is JSON: the index behind that value where the value
+// is whole, else that of the first byte with which it cannot go on; len(data) where only more is missing.
+func Prefix(data []byte) (end int, whole bool) {
+	if end = value(data, 0, MaxDepth); end >= 0 {
+		return end, true
+	}
+	return min(^end&^tooDeep, len(data)), false
 }
 
 // fault puts the fault at offset i into words.
@@ -107,7 +117,7 @@ func object(data []byte, i, depth int) int {
 	}
 }
 
-// key scans the literal that data[i] must begin. Short ones end in the first look.
+// key scans the literal that data[i] must begin. A short literal ends in the first look.
 func key(data []byte, i int) int {
 	if i >= len(data) || data[i] != '"' {
 		return ^i
@@ -158,10 +168,11 @@ func word(data []byte, i int, w string) int {
 	return i + len(w)
 }
 
-// shortNumber scans a number without an exponent, if it and the byte behind it
-// stand in the next 8 bytes, its sign not counted; 0 if they do not, or if there
-// is no such number. It has no loop and hardly a branch: where numbers end, and
-// whether they have a sign, is what a processor cannot predict.
+// shortNumber scans a number without an exponent, if the number and the byte
+// behind it stand in the next 8 bytes, its sign not counted; 0 if they do not,
+// or if there is no number of that form. shortNumber has no loop and hardly a
+// branch: where numbers end, and whether they have a sign, is what a processor
+// cannot predict.
 func shortNumber(data []byte, i int) int {
 	if i+9 > len(data) {
 		return 0
@@ -231,9 +242,10 @@ const (
 )
 
 // stop marks, by its high bit, the first byte of x (in memory order) that is a
-// quote, a backslash or a control character. Bytes above it may be marked
-// falsely, for the borrow runs upwards. Flipping bit 1 moves the quote just
-// below the space, so that one subtraction finds it and the control characters.
+// quote, a backslash or a control character. Bytes above the first may be
+// marked falsely, for the borrow runs upwards. Flipping bit 1 moves the quote
+// just below the space, so that one subtraction finds the quote and the
+// control characters.
 func stop(x uint64) uint64 {
 	quote := (x ^ 0x02*ones) - 0x21*ones
 	slash := (x ^ '\\'*ones) - ones

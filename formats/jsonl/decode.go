@@ -12,9 +12,9 @@ import (
 
 // A Decoder finds the answers in a JSON response. The zero Decoder reads JSON Lines.
 type Decoder struct {
-	// Doc: the response is one JSON document. An array is the list of
-	// answers; an object holds it under predictions, under instances, or where
-	// Path says. Nothing else is guessed.
+	// Doc: the response is one JSON document. An array is the list of answers; an
+	// object holds the list under predictions, under instances, or where Path
+	// says. Nothing else is guessed.
 	Doc bool
 	// Path is where the list stands in an object; the zero Path names none.
 	Path Path
@@ -22,8 +22,8 @@ type Decoder struct {
 
 var _ formats.Decoder = Decoder{}
 
-// Decode implements [formats.Decoder]. The whole body is checked to be valid
-// before any of it is taken. Answers are trimmed of white space.
+// Decode implements [formats.Decoder]. The whole body is checked to be valid and
+// Unicode before any of it is taken. Answers are trimmed of white space.
 func (d Decoder) Decode(dst []formats.Answer, body []byte, want int) (list []formats.Answer, text []byte, err error) {
 	switch {
 	case len(body) > math.MaxUint32:
@@ -32,6 +32,12 @@ func (d Decoder) Decode(dst []formats.Answer, body []byte, want int) (list []for
 		list, err = d.document(dst, body, want)
 	default:
 		list, err = decodeLines(dst, body, want)
+	}
+	if err == nil {
+		err = json.Unicode(body)
+	}
+	if err != nil {
+		list = list[:len(dst)]
 	}
 	return list, body, err
 }
@@ -49,8 +55,9 @@ func (d Decoder) Whole(body []byte) bool {
 	return json.Valid(doc) == nil
 }
 
-// decodeLines takes each line that is not blank as an answer. It keeps no more than are
-// wanted, but looks at all, so that the error can say how many there are.
+// decodeLines takes each line that is not blank as an answer. decodeLines keeps no more
+// answers than are wanted, but looks at all lines, so that the error can say how many
+// answers there are.
 func decodeLines(dst []formats.Answer, body []byte, want int) ([]formats.Answer, error) {
 	kept, got := len(dst), 0
 	for start := 0; start < len(body); {
@@ -75,7 +82,7 @@ func decodeLines(dst []formats.Answer, body []byte, want int) ([]formats.Answer,
 	return dst, nil
 }
 
-// within moves a syntax error to where the text it is about begins.
+// within moves a syntax error by start, where the text that the error is about begins.
 func within(err error, start int) error {
 	var e *formats.SyntaxError
 	if errors.As(err, &e) {

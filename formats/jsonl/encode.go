@@ -25,7 +25,7 @@ type EncoderConfig struct {
 	Verbatim bool
 	// Names are the columns of WrapSplit; nil where records have no names.
 	Names []string
-	// Fixed: every record has exactly the Names, in their order. Then only
+	// Fixed: every record has exactly the Names, in their order. With Fixed only
 	// the values that are sent need be read.
 	Fixed bool
 	// Filter names the keys that are sent; nil sends all.
@@ -38,7 +38,7 @@ func (c EncoderConfig) Validate() error {
 		return fmt.Errorf("json payload: unknown wrap %d", c.Wrap)
 	}
 	if c.Filter != nil && len(c.Filter) == 0 {
-		return fmt.Errorf("json payload: the input filter names no key; leave it out to send all")
+		return fmt.Errorf("json payload: --input-filter names no key; leave it out to send all")
 	}
 	if c.Fixed || c.Wrap == WrapSplit {
 		return c.checkFilter()
@@ -50,7 +50,7 @@ func (c EncoderConfig) Validate() error {
 func (c EncoderConfig) checkFilter() error {
 	for _, name := range c.Filter {
 		if !slices.Contains(c.Names, name) {
-			return fmt.Errorf("json payload: the input filter names %s, which is no column", quote(name))
+			return fmt.Errorf("json payload: --input-filter names %s, which is no column", quote(name))
 		}
 	}
 	return nil
@@ -91,9 +91,12 @@ func (c EncoderConfig) need() []bool {
 	return need
 }
 
-// Check reads rows once before they are rendered, for Encode has no way to
-// say that one cannot be read.
+// Check reads rows once before they are rendered, for Encode has no way to say
+// that a row cannot be read, or is no Unicode.
 func (e encoder) Check(b *formats.Batch) {
+	if !e.Verbatim {
+		formats.CheckText(b, func(_ int, name string) bool { return e.Filter.wants(name) })
+	}
 	if e.split != nil {
 		e.split.check(b)
 		return
@@ -102,7 +105,10 @@ func (e encoder) Check(b *formats.Batch) {
 		return
 	}
 	row := formats.Row{Need: none}
-	for i := range good(b) {
+	for i := range b.Recs {
+		if b.Flaw(i) != nil {
+			continue
+		}
 		if e.Verbatim {
 			checkKeys(b, i, e.Filter)
 			continue
@@ -180,7 +186,7 @@ func (e encoder) appendRecord(dst []byte, b *formats.Batch, i int, row *formats.
 	switch {
 	case !e.Verbatim:
 		if err := b.Rows.Row(b, i, row); err != nil {
-			return dst // Check has read it; a host must refuse what is left here
+			return dst // Check has read the row; a host must refuse what is left here
 		}
 		return appendRow(dst, row, e.Filter)
 	case e.Filter == nil:
@@ -214,8 +220,8 @@ func (c EncoderConfig) keys() (keys []key) {
 	return keys
 }
 
-// appendCells appends a record whose fields come one by one: most are numbers,
-// and go into the payload as they are made.
+// appendCells appends a record whose fields come singly: most fields are
+// numbers, and go into the payload as they are made.
 func (e encoder) appendCells(dst []byte, b *formats.Batch, cells formats.Cells, i int) []byte {
 	if len(e.keys) == 0 {
 		dst = append(dst, '{')
@@ -231,9 +237,9 @@ func (e encoder) appendCells(dst []byte, b *formats.Batch, cells formats.Cells, 
 	return append(dst, '}')
 }
 
-// endValue makes a value of dst[from:], the text of one that is no number.
+// endValue makes a value of dst[from:], the text of a value that is no number.
 func endValue(dst []byte, from int, kind formats.Kind) []byte {
 	end := len(dst)
-	dst = appendValue(dst, formats.Value{Kind: kind, Text: dst[from:end:end]}) // behind the text, then moved over it
+	dst = appendValue(dst, formats.Value{Kind: kind, Text: dst[from:end:end]}) // appended behind the text, for the next line to move
 	return dst[:from+copy(dst[from:], dst[end:])]
 }

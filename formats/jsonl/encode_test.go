@@ -122,7 +122,7 @@ func TestEncodeFilterOnRows(t *testing.T) {
 	e, _ := NewEncoder(EncoderConfig{Filter: Filter{"id", "other"}})
 	e.Check(b)
 	for i, reason := range []formats.Reason{formats.ReasonNoField, formats.ReasonNoField, formats.ReasonNoField, formats.ReasonInvalid} {
-		if f := flawOf(b, i); f == nil || f.Reason != reason {
+		if f := b.Flaw(i); f == nil || f.Reason != reason {
 			t.Errorf("row %d: %v, want %s", i, f, reason)
 		}
 	}

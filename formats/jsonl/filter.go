@@ -45,8 +45,11 @@ func filterKey(text string, at int) (key string, end int, err error) {
 		end = at + i
 	}
 	key = strings.TrimSpace(text[at:end])
-	if key == "" {
+	switch {
+	case key == "":
 		return "", 0, syntax(at, `a key is missing; the empty key is written ""`)
+	case key == "$" || strings.HasPrefix(key, "$.") || strings.HasPrefix(key, "$["):
+		return "", 0, syntax(at, quote(key)+" is a JSONPath, which is not supported; write names of top-level keys; a key that is called so stands in JSON quotes")
 	}
 	return key, end, nil
 }
@@ -58,7 +61,7 @@ func quotedKey(text string, at int) (key string, end int, err error) {
 			end++
 		}
 	}
-	if end >= len(text) || json.Valid([]byte(text[at:end+1])) != nil {
+	if end >= len(text) || json.Sound([]byte(text[at:end+1])) != nil {
 		return "", 0, syntax(at, "a quoted key must be a JSON string")
 	}
 	key = string(json.Unquote(nil, []byte(text[at:end+1])))

@@ -60,12 +60,12 @@ func checkJoined(t *testing.T, b *formats.Batch, a *formats.Answers, out []byte,
 		if isObject(rec) {
 			rec = bytes.TrimRight(rec[:len(rec)-1], "}")
 		}
-		if flawOf(b, i) == nil && !bytes.Contains(line, rec) {
+		if b.Flaw(i) == nil && !bytes.Contains(line, rec) {
 			t.Fatalf("record %q is not in %q", b.Record(i), line)
 		}
 		answers := 0
 		for key := range json.Members(line) {
-			if keyIs(line[key.Start:key.End], DefaultAnswerName) {
+			if keyIs(line[key.Start:key.End], formats.DefaultAnswerName) {
 				answers++
 			}
 		}

@@ -11,21 +11,18 @@ import (
 	"github.com/batchmill/batchmill/formats/json"
 )
 
-// DefaultAnswerName is the answer's key when JoinerConfig names none.
-const DefaultAnswerName = "prediction"
-
 // inputName is the key of a record that is no object.
 const inputName = "input"
 
 // JoinerConfig says how output records are written as JSON Lines.
 type JoinerConfig struct {
-	// Input: the record stands beside its answer. Without it, answers stand alone.
+	// Input: the record stands beside its answer. Without Input, answers stand alone.
 	Input bool
 	// Verbatim: the input is JSON Lines, so its bytes are what goes out.
 	Verbatim bool
 	// Schema is the input's; its Names must not hold AnswerName.
 	Schema formats.Schema
-	// AnswerName is the answer's key; empty means [DefaultAnswerName].
+	// AnswerName is the answer's key; empty means [formats.DefaultAnswerName].
 	AnswerName string
 	// Filter names the top-level keys of the output that stay, with answers
 	// alone the keys of an answer. nil keeps all.
@@ -39,7 +36,7 @@ func (c JoinerConfig) Validate() error {
 		return fmt.Errorf("json output: the answer's name %s is not UTF-8; choose another with --answer-name", quote(name))
 	}
 	if c.Filter != nil && len(c.Filter) == 0 {
-		return fmt.Errorf("json output: the output filter names no key; leave it out to keep all")
+		return fmt.Errorf("json output: --output-filter names no key; leave it out to keep all")
 	}
 	if !c.Input || c.Verbatim {
 		return nil
@@ -54,7 +51,7 @@ func (c JoinerConfig) Validate() error {
 	}
 	for _, key := range c.Filter {
 		if c.Schema.Names != nil && key != name && !slices.Contains(c.Schema.Names, key) {
-			return fmt.Errorf("json output: the output filter names %s, which is no field of the input and not the answer (%s)", quote(key), quote(name))
+			return fmt.Errorf("json output: --output-filter names %s, which is no field of the input and not the answer (%s)", quote(key), quote(name))
 		}
 	}
 	return nil
@@ -62,7 +59,7 @@ func (c JoinerConfig) Validate() error {
 
 func (c JoinerConfig) name() string {
 	if c.AnswerName == "" {
-		return DefaultAnswerName
+		return formats.DefaultAnswerName
 	}
 	return c.AnswerName
 }
@@ -94,8 +91,14 @@ func (j *joiner) Check(b *formats.Batch) {
 	if !j.Input || j.Verbatim && j.Filter == nil && j.AnswerName != inputName && j.cannotClash(b.Data) {
 		return // two searches settle it for the whole batch
 	}
+	if !j.Verbatim {
+		formats.CheckText(b, func(_ int, name string) bool { return j.Filter.wants(name) })
+	}
 	row := formats.Row{Need: none}
-	for i := range good(b) {
+	for i := range b.Recs {
+		if b.Flaw(i) != nil {
+			continue
+		}
 		if j.Verbatim {
 			j.checkRecord(b, i)
 		} else {
@@ -120,8 +123,9 @@ func (j *joiner) checkRecord(b *formats.Batch, i int) {
 }
 
 // clashes tells whether rec, valid and trimmed, cannot take the answer's key.
-// Keys are looked at only if they can be equal to it: where its bytes stand in
-// the record, or a byte that a literal may write it with otherwise.
+// Keys are looked at only if a key can be equal to the answer's: where the
+// answer's name stands in the record, or a byte that a literal may write the
+// name with otherwise.
 func (j *joiner) clashes(rec []byte) bool {
 	if !isObject(rec) {
 		return j.AnswerName == inputName
@@ -131,7 +135,7 @@ func (j *joiner) clashes(rec []byte) bool {
 
 // cannotClash tells whether no key in text can be equal to the answer's.
 func (j *joiner) cannotClash(text []byte) bool {
-	// Without its quotes: a search by a first byte that stands everywhere is slow.
+	// The needle lacks the quotes: a search by a first byte that stands everywhere is slow.
 	name := j.member[1 : len(j.member)-2]
 	return j.plain && bytes.IndexByte(text, '\\') < 0 && !bytes.Contains(text, name)
 }

@@ -81,7 +81,7 @@ func parseBracket(text string, at int) (step, int, error) {
 			}
 			end++
 		}
-		if end+1 >= len(text) || text[end+1] != ']' || json.Valid([]byte(text[at+1:end+1])) != nil {
+		if end+1 >= len(text) || text[end+1] != ']' || json.Sound([]byte(text[at+1:end+1])) != nil {
 			return step{}, 0, syntax(at, `a key in brackets is a JSON string: ["key"]`)
 		}
 		return step{key: string(json.Unquote(nil, []byte(text[at+1:end+1]))), index: -1}, end + 2, nil

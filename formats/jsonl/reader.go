@@ -1,14 +1,15 @@
 // Package jsonl reads and writes JSON Lines, and JSON as hosts speak it. A
 // record is one JSON value on a line; its bytes pass through as they stood.
 //
-// Every record is checked to be valid, once, in [formats.Reader.Check]. What
-// runs later trusts that, and looks into a record only as far as it must: a
-// join reads the two ends of an object, and its keys only where the answer's
-// name may be among them.
+// Every record is checked to be valid and Unicode, once, in [formats.Reader.Check].
+// Encoders and joiners trust the check, and look into a record only as far as
+// they must: a join reads the two ends of an object, and its keys only where
+// the answer's name may be among them.
 package jsonl
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"unicode/utf8"
@@ -17,14 +18,13 @@ import (
 	"github.com/batchmill/batchmill/formats/json"
 )
 
-// DefaultMaxRecord is the longest record, in bytes, when Options name none.
-const DefaultMaxRecord = 16 << 20
-
 // Options say how JSON Lines are read.
 type Options struct {
 	// MaxRecord is the longest record in bytes, line end included; 0 means
-	// [DefaultMaxRecord].
+	// [formats.DefaultMaxRecord].
 	MaxRecord int
+	// Documents: an object may be one JSON array. The first bytes tell; then its elements are the records.
+	Documents bool
 }
 
 // cutter ends records at LF. White space alone is no record.
@@ -45,33 +45,87 @@ func (cutter) Cut(data []byte, edge formats.Edge) formats.Cut {
 // Plain implements formats.LineCutter: no line is special.
 func (cutter) Plain(data []byte) int { return len(data) }
 
-type reader struct{ framer *formats.Framer }
+type reader struct {
+	doc    *document
+	framer *formats.Framer
+}
 
-// NewReader reads the JSON Lines of one object from r, which it does not close.
+// NewReader reads the JSON Lines of one object from r, which it does not close. An object that
+// is another JSON document is refused, unless it is an array and o has Documents.
 func NewReader(r io.Reader, o Options) formats.Reader {
-	if o.MaxRecord <= 0 {
-		o.MaxRecord = DefaultMaxRecord
-	}
-	return &reader{formats.NewFramer(r, cutter{}, o.MaxRecord)}
+	doc := &document{src: r, documents: o.Documents}
+	return &reader{doc, formats.NewFramer(doc, cutter{}, o.MaxRecord)}
 }
 
 func (r *reader) Next(b *formats.Batch, caps formats.Caps) error {
 	err := r.framer.Next(b, caps)
 	b.Rows = rows{}
+	if r.doc.array != nil {
+		trimElements(b)
+		b.Blank = 0 // there are no lines
+	}
 	return err
 }
 
+// trimElements takes the white space before elements of an array out of their records.
+func trimElements(b *formats.Batch) {
+	for i := range b.Recs {
+		space := json.Trim(b.Record(i)).Start
+		if space == 0 || b.Flaw(i) != nil {
+			continue
+		}
+		b.Recs[i].Start += space
+		b.Gaps = b.Gaps || i > 0
+	}
+}
+
 func (r *reader) Check(b *formats.Batch) {
-	for i := range good(b) {
+	for i := range b.Recs {
+		if b.Flaw(i) != nil {
+			continue
+		}
 		if err := json.Valid(b.Record(i)); err != nil {
 			b.AddFlaw(i, formats.ReasonInvalid, "%v", err)
 		}
 	}
+	if !json.IsUnicode(b.Data) {
+		checkUnicode(b)
+	}
+}
+
+// checkUnicode adds a flaw for every valid record that is not Unicode.
+func checkUnicode(b *formats.Batch) {
+	for i := range b.Recs {
+		var wrong *formats.SyntaxError
+		if b.Flaw(i) != nil || !errors.As(json.Unicode(b.Record(i)), &wrong) {
+			continue
+		}
+		cure := "correct the record"
+		if !utf8.Valid(b.Record(i)) {
+			cure = formats.CureNotUTF8
+		}
+		b.AddFlaw(i, formats.ReasonUnicode, "%sbyte %d: %s; %s", columnAt(b.Record(i), wrong.Offset), wrong.Offset+1, wrong.Message, cure)
+	}
+}
+
+// columnAt names, for a message, the top-level key of rec whose member holds the byte at
+// an offset. The bytes of a message's column are counted from the record's beginning.
+func columnAt(rec []byte, at int64) string {
+	span := json.Trim(rec)
+	if !isObject(rec[span.Start:span.End]) {
+		return ""
+	}
+	for key, value := range json.Members(rec) {
+		if at < int64(value.End) {
+			return "column " + quote(string(json.Unquote(nil, rec[key.Start:key.End]))) + ": "
+		}
+	}
+	return ""
 }
 
 // Sniff learns the schema from the first valid record of r: an object's keys,
 // or how many elements an array has; 1 for a scalar. An object without a valid
-// record has the zero Schema. It reads no further than that record's block.
+// record has the zero Schema. Sniff reads no further than that record's block.
 func Sniff(r io.Reader, o Options) (formats.Schema, error) {
 	var b formats.Batch
 	var row formats.Row
@@ -97,7 +151,7 @@ func Sniff(r io.Reader, o Options) (formats.Schema, error) {
 	}
 }
 
-// distinct is names without those that stand there before; never nil.
+// distinct is names without repeated names; never nil.
 func distinct(names []string) []string {
 	seen := make(map[string]bool, len(names))
 	out := make([]string, 0, len(names))
@@ -137,7 +191,7 @@ func (rows) Row(b *formats.Batch, i int, r *formats.Row) error {
 	return nil
 }
 
-// addName appends a key's text. Records tend to have the keys of the one
+// addName appends a key's text. Records tend to have the keys of the record
 // before, so a name that stood at the same place is used again, not made anew.
 func addName(r *formats.Row, lit []byte) {
 	kept, n := len(r.Buf), len(r.Names)
@@ -160,7 +214,7 @@ func addValue(r *formats.Row, value []byte) {
 		v.Text = nil
 	case formats.String:
 		v.Text = value[1 : len(value)-1]
-		if bytes.IndexByte(v.Text, '\\') >= 0 || !utf8.Valid(v.Text) {
+		if bytes.IndexByte(v.Text, '\\') >= 0 {
 			start := len(r.Buf)
 			r.Buf = json.Unquote(r.Buf, value)
 			v.Text = r.Buf[start:len(r.Buf):len(r.Buf)]

@@ -2,41 +2,11 @@ package jsonl
 
 import (
 	"bytes"
-	"iter"
 	"unicode/utf8"
 
 	"github.com/batchmill/batchmill/formats"
 	"github.com/batchmill/batchmill/formats/json"
 )
-
-// good yields the indexes of the records without a flaw. A flaw may be added
-// to the record just yielded.
-func good(b *formats.Batch) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		next := 0
-		for i := range b.Recs {
-			for next < len(b.Flaws) && b.Flaws[next].Index < i {
-				next++
-			}
-			if next < len(b.Flaws) && b.Flaws[next].Index == i {
-				continue
-			}
-			if !yield(i) {
-				return
-			}
-		}
-	}
-}
-
-// flawOf is the flaw of record i, nil when it has none.
-func flawOf(b *formats.Batch, i int) *formats.Flaw {
-	for k := range b.Flaws {
-		if b.Flaws[k].Index == i {
-			return &b.Flaws[k]
-		}
-	}
-	return nil
-}
 
 // trim is data without the white space around it.
 func trim(data []byte) []byte {

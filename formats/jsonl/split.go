@@ -8,7 +8,7 @@ import (
 )
 
 // split renders records as one table: the names once, then the values of each
-// record in their order. It is what pandas calls orient="split", and MLflow's
+// record in their order. Pandas calls the table orient="split", and MLflow's
 // scoring server takes it as dataframe_split.
 type split struct {
 	names []string // the columns; nil for records without names
@@ -47,7 +47,10 @@ func newSplit(names []string, filter Filter) (*split, error) {
 func (s *split) check(b *formats.Batch) {
 	row := formats.Row{Need: none}
 	seen := make([]int, len(s.known)) // the last record, from 1, that holds the key
-	for i := range good(b) {
+	for i := range b.Recs {
+		if b.Flaw(i) != nil {
+			continue
+		}
 		if err := b.Rows.Row(b, i, &row); err != nil {
 			b.AddFlaw(i, formats.ReasonInvalid, "cannot be written as JSON: %v", err)
 			continue
@@ -81,7 +84,7 @@ func (s *split) encode(dst []byte, b *formats.Batch, sel []int32, need []bool) [
 			dst = append(dst, ',')
 		}
 		if b.Rows.Row(b, int(i), &row) != nil {
-			row.Reset() // Check has read it; the count of rows must hold all the same
+			row.Reset() // Check has read the row; the count of rows must hold all the same
 		}
 		if s.names == nil {
 			dst = appendList(dst, row.Values)

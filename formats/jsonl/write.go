@@ -2,6 +2,7 @@ package jsonl
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/batchmill/batchmill/formats"
 	"github.com/batchmill/batchmill/formats/json"
@@ -35,15 +36,18 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, _ *forma
 	return dst, written
 }
 
+// unusable are the reasons that keep the bytes of a JSON Lines record out of the output.
+var unusable = []formats.Reason{formats.ReasonTooLarge, formats.ReasonInvalid, formats.ReasonUnicode, formats.ReasonEncoding}
+
 // unfit tells whether record i cannot stand beside its answer. A record keeps
-// only its first flaw, so the reason alone does not tell: one that lacks a key
-// for the payload may hold the answer's key too.
+// only its first flaw, so the reason alone does not tell: a record that lacks
+// a key for the payload may hold the answer's key too.
 func (j *joiner) unfit(b *formats.Batch, i int) bool {
-	flaw := flawOf(b, i)
+	flaw := b.Flaw(i)
 	if flaw == nil {
 		return false
 	}
-	if !j.Verbatim || flaw.Reason == formats.ReasonTooLarge || flaw.Reason == formats.ReasonInvalid {
+	if !j.Verbatim || slices.Contains(unusable, flaw.Reason) {
 		return true
 	}
 	return json.Valid(b.Record(i)) != nil || j.clashes(trim(b.Record(i)))
@@ -64,7 +68,7 @@ func (j *joiner) appendRecord(dst, rec, text []byte, form formats.Form) []byte {
 }
 
 // appendFiltered joins the members of a record that the filter names and,
-// where it names that too, the answer.
+// where the filter names the answer too, the answer.
 func (j *joiner) appendFiltered(dst, rec, text []byte, form formats.Form) []byte {
 	dst = append(dst, '{')
 	kept := len(dst)
@@ -133,7 +137,7 @@ type field struct {
 	rest   []byte
 }
 
-// nextField takes the first field of rec. It is false if a quote stands where none may.
+// nextField takes the first field of rec. The result is false if a quote stands where none may.
 func nextField(rec []byte) (field, bool) {
 	if len(rec) == 0 || rec[0] != '"' {
 		text, rest, more := bytes.Cut(rec, []byte{','})
@@ -180,7 +184,7 @@ func fitsCSV(rec []byte) bool {
 func appendCSV(dst, rec []byte) []byte {
 	f, ok := nextField(rec)
 	if !ok {
-		return append(dst, "null"...) // Fit has refused it
+		return append(dst, "null"...) // Fit has refused the answer
 	}
 	if !f.more {
 		return f.appendTo(dst)

@@ -100,7 +100,7 @@ func (joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, _ *formats.
 }
 
 // flatten makes spaces of line breaks, which only JSON may have, as white
-// space: whatever an answer holds, it takes one line.
+// space: whatever an answer holds, the answer takes one line.
 func flatten(text []byte) {
 	for i := bytes.IndexByte(text, '\n'); i >= 0; i = bytes.IndexByte(text, '\n') {
 		if text[i] = ' '; i > 0 && text[i-1] == '\r' {

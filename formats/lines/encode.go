@@ -11,7 +11,7 @@ var ErrOtherInput = errors.New("only an input of lines can be sent as opaque lin
 
 // EncoderConfig says how payloads of lines are rendered.
 type EncoderConfig struct {
-	// Verbatim: the input is lines. There is no other way to make lines.
+	// Verbatim: the input is lines. Lines can be made in no other way.
 	Verbatim bool
 }
 

@@ -10,9 +10,6 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
-// DefaultMaxRecord is the longest record, in bytes, when the caller names none.
-const DefaultMaxRecord = 16 << 20
-
 // cutter ends records at LF. A line end alone is no record.
 type cutter struct{}
 
@@ -27,8 +24,8 @@ func (cutter) Cut(data []byte, edge formats.Edge) formats.Cut {
 	return formats.Cut{N: n, Blank: len(trimEnd(data[:n])) == 0}
 }
 
-// trimEnd is line without its LF or CRLF. A CR without LF is text, but for
-// the very last line of an object, where it is what is left of a line end.
+// trimEnd is line without its LF or CRLF. A CR without LF is text, but for the
+// very last line of an object, where the CR is what is left of a line end.
 func trimEnd(line []byte) []byte {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	return bytes.TrimSuffix(line, []byte("\r"))
@@ -37,11 +34,9 @@ func trimEnd(line []byte) []byte {
 type reader struct{ framer *formats.Framer }
 
 // NewReader reads the lines of one object from r, which it does not close.
-// maxRecord is the longest line in bytes, line end included; 0 means [DefaultMaxRecord].
+// maxRecord is the longest line in bytes, line end included; 0 means
+// [formats.DefaultMaxRecord].
 func NewReader(r io.Reader, maxRecord int) formats.Reader {
-	if maxRecord <= 0 {
-		maxRecord = DefaultMaxRecord
-	}
 	return &reader{formats.NewFramer(r, cutter{}, maxRecord)}
 }
 

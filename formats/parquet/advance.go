@@ -3,16 +3,16 @@ package parquet
 import "errors"
 
 // A carry is one row of a repeating column that began on a page before the
-// current one. It was put together from all its pages and stands before what
-// the current page has left.
+// current one. The carry was put together from all its pages and stands before
+// what the current page has left.
 type carry struct {
 	rows int // 1 while there is one
 	row  column
-	size int // what it takes, also where not all of it was kept
+	size int // memory of the row in bytes, also where not all of the row was kept
 }
 
-// ready returns how many whole rows can be taken, at least one and at most
-// limit, after it has loaded what is needed for that.
+// ready returns how many whole rows can be taken, at least one row and at most
+// limit, after loading the pages that the rows need.
 func (c *cursor) ready(limit int) (int, error) {
 	if c.carry.rows > 0 {
 		return 1, nil
@@ -53,8 +53,8 @@ func (c *cursor) rowsIn(limit int) (rows, slots int) {
 	return rows, slots
 }
 
-// assemble makes the carry of what the current page has left, which is one
-// row or its beginning, and of what belongs to it on the pages behind.
+// assemble makes the carry of what the current page has left, which is one row
+// or its beginning, and of the rest of that row on the pages behind.
 func (c *cursor) assemble() error {
 	c.carry.row.reset()
 	c.carry.size = 0
@@ -75,8 +75,8 @@ func (c *cursor) assemble() error {
 	return nil
 }
 
-// carryOn moves the page's next n slots to the carry. Behind the maximum of a
-// record they are only counted.
+// carryOn moves the page's next n slots to the carry. Slots behind the maximum
+// of a record are only counted.
 func (c *cursor) carryOn(n int) {
 	c.carry.size += c.slotsCost(n)
 	if c.carry.size > c.w.o.MaxRecord {
@@ -146,7 +146,7 @@ func (c *cursor) take(dst *column, rows int) {
 	}
 }
 
-// skip leaves the next row out, and an empty one in dst.
+// skip leaves the next row out, and puts an empty row into dst.
 func (c *cursor) skip(dst *column) {
 	dst.appendEmpty(c.leaf)
 	if c.carry.rows > 0 {

@@ -4,8 +4,8 @@ import "github.com/batchmill/batchmill/formats"
 
 var _ formats.Cells = (*rows)(nil)
 
-// AppendCell implements formats.Cells. What cannot be read is Null: check has
-// made a flaw of its record.
+// AppendCell implements formats.Cells. A value that cannot be read is Null:
+// check has made a flaw of its record.
 func (s *rows) AppendCell(dst []byte, b *formats.Batch, i, col int) ([]byte, formats.Kind) {
 	c, ok := b.Columns.(*columns)
 	if !ok || i >= c.rows || col >= len(s.cells) || s.cells[col] < 0 {

@@ -37,8 +37,8 @@ func checkSize(codec format.CompressionCodec, src []byte, size int) error {
 	return nil
 }
 
-// decode decompresses src into dst, which it has to fill exactly. No codec
-// writes or takes more than that.
+// decode decompresses src into dst, which the content of src has to fill
+// exactly. No codec writes past dst or reads past src.
 func (c *codecs) decode(codec format.CompressionCodec, dst, src []byte) (err error) {
 	n := 0
 	switch codec {
@@ -107,7 +107,7 @@ func (c *codecs) decodeBrotli(dst, src []byte) (int, error) {
 	return fill(dst, c.brotli)
 }
 
-// fill reads dst full, and then looks that r ends there, so that its checksum
+// fill reads dst full and looks that r ends there, so that the checksum of r
 // is looked at too.
 func fill(dst []byte, r io.Reader) (int, error) {
 	n, err := io.ReadFull(r, dst)

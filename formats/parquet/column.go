@@ -8,8 +8,8 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
-// columns holds the decoded records of a batch. It owns all its memory: no
-// page, dictionary or window is aliased.
+// columns holds the decoded records of a batch. columns owns all its memory:
+// no page, dictionary or window is aliased.
 type columns struct {
 	leaves []column // in the order of the reader's plan
 	rows   int
@@ -21,7 +21,8 @@ type columns struct {
 type largeRow struct{ index, size int }
 
 // A column holds the values of one leaf: a slot for each row, or as many as a
-// row has where the column repeats. Slots without a value have room for one.
+// row has where the column repeats. Slots without a value have room for a
+// value.
 type column struct {
 	data []byte   // width bytes for each slot; or the bytes of all, by ends
 	ends []uint32 // where each slot's bytes end, when the width is not fixed
@@ -41,7 +42,7 @@ func (c *columns) Reset() {
 	c.rows, c.size, c.large = 0, 0, c.large[:0]
 }
 
-// columnsOf is b's columns, its old ones if they are of this package, with n leaves.
+// columnsOf is b's columns with n leaves: the old columns if they are of this package.
 func columnsOf(b *formats.Batch, n int) *columns {
 	c, ok := b.Columns.(*columns)
 	if !ok {
@@ -76,7 +77,7 @@ func (c *column) slots(i int, l *leaf) (from, to int) {
 	return from, int(c.rows[i])
 }
 
-// take appends the next n slots of p, which it takes from it. It does not know rows.
+// take appends the next n slots of p and removes them from p. Rows are unknown to take.
 func (c *column) take(p *page, l *leaf, n int) {
 	if l.maxRep > 0 {
 		c.rep = append(c.rep, p.rep[p.pos:p.pos+n]...)
@@ -110,8 +111,8 @@ func (c *column) appendFull(most uint8, n int) {
 	}
 }
 
-// scatter appends the values for the slots of def, and room for those that
-// have none. It returns how many values it took.
+// scatter appends the values for the slots of def, and room for the slots that
+// have no value. The result is how many values were taken.
 func (c *column) scatter(p *page, l *leaf, def []uint8) (values int) {
 	at := len(c.data)
 	c.data = slices.Grow(c.data, len(def)*l.width)[:at+len(def)*l.width]

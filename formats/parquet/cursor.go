@@ -7,6 +7,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
 // A cursor reads the pages of one column, row group after row group.
@@ -22,18 +23,22 @@ type cursor struct {
 	window []byte // bytes of the file from at on
 	at     int64
 
-	page    page
-	dict    values
-	hasDict bool
-	carry   carry
+	page  page
+	dict  dict
+	carry carry
 
-	// Memory of the current page, kept for the next one.
+	// Memory of the current page, kept for the next page.
 	raw, plain, out []byte
 	rep, def        []uint8
 	spans           []formats.Span
-	// Memory of the dictionary.
-	dictBytes, dictOut []byte
-	dictSpans          []formats.Span
+}
+
+// dict is the dictionary of the current chunk. The memory is kept for the next chunk.
+type dict struct {
+	values
+	loaded      bool // the chunk has shown its dictionary
+	plain, out  []byte
+	spansMemory []formats.Span
 }
 
 // open sets the cursor at the beginning of a chunk that [Open] has checked.
@@ -41,7 +46,7 @@ func (c *cursor) open(m *format.ColumnMetaData) {
 	c.codec, c.left = m.Codec, m.NumValues
 	c.pos = chunkStart(m)
 	c.end = c.pos + m.TotalCompressedSize
-	c.offset, c.page, c.hasDict = c.pos, page{}, false
+	c.offset, c.page, c.dict.loaded = c.pos, page{}, false
 	c.carry.rows = 0
 }
 
@@ -117,7 +122,7 @@ func (c *cursor) dictionary(h *format.PageHeader, size int) error {
 	d := &h.DictionaryPageHeader.V
 	n := int(d.NumValues)
 	switch {
-	case c.hasDict:
+	case c.dict.loaded:
 		return errors.New("a second dictionary")
 	case d.Encoding != format.Plain && d.Encoding != oldDictionary:
 		return fmt.Errorf("a dictionary encoded as %s", d.Encoding)
@@ -132,23 +137,24 @@ func (c *cursor) dictionary(h *format.PageHeader, size int) error {
 		return err
 	}
 	if c.codec == format.Uncompressed {
-		if c.dictBytes, err = reserve(c.w, c.dictBytes, size); err == nil {
-			copy(c.dictBytes, packed)
+		if c.dict.plain, err = reserve(c.w, c.dict.plain, size); err == nil {
+			copy(c.dict.plain, packed)
 		}
 	} else if err = checkSize(c.codec, packed, int(h.UncompressedPageSize)); err == nil {
-		if c.dictBytes, err = reserve(c.w, c.dictBytes, int(h.UncompressedPageSize)); err == nil && len(c.dictBytes) > 0 {
-			err = c.w.codecs.decode(c.codec, c.dictBytes, packed)
+		if c.dict.plain, err = reserve(c.w, c.dict.plain, int(h.UncompressedPageSize)); err == nil && len(c.dict.plain) > 0 {
+			err = c.w.codecs.decode(c.codec, c.dict.plain, packed)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	c.hasDict, c.dict = true, values{n: n, width: c.leaf.width}
-	return c.decodePlain(&c.dict, c.dictBytes, &c.dictOut, &c.dictSpans)
+	c.dict.loaded, c.dict.values = true, values{n: n, width: c.leaf.width}
+	return c.decodePlain(&c.dict.values, c.dict.plain, &c.dict.out, &c.dict.spansMemory)
 }
 
-// header reads the next page's header. It is good until the next call. Mostly
-// it has some fifty bytes; statistics can make it as long as a few values.
+// header reads the next page's header. The header is good until the next call.
+// Most headers have some fifty bytes; statistics can make a header as long as
+// a few values.
 func (c *cursor) header() (*format.PageHeader, error) {
 	most := c.w.o.MaxPage
 	for want := c.w.window; ; want *= 4 {
@@ -156,8 +162,8 @@ func (c *cursor) header() (*format.PageHeader, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, cost, err := thriftLen(data)
-		if err == errTruncated && int64(len(data)) < min(c.end-c.pos, int64(most)) {
+		n, cost, err := measure(data)
+		if err == thrift.ErrTruncated && int64(len(data)) < min(c.end-c.pos, int64(most)) {
 			continue
 		}
 		if err != nil {
@@ -204,7 +210,7 @@ func (c *cursor) shown() []byte {
 	return have[:min(int64(len(have)), c.end-c.pos)]
 }
 
-// body takes the n bytes from pos on. They stand in the window or in buf.
+// body takes the n bytes from pos on. The bytes stand in the window or in buf.
 func (c *cursor) body(buf *[]byte, n int) (body []byte, err error) {
 	have := c.shown()
 	if len(have) >= n {

@@ -96,7 +96,7 @@ func bitsAt(src []byte, bit, w int) uint64 {
 }
 
 // deltaSpans takes the n lengths of a DELTA_LENGTH_BYTE_ARRAY, and makes spans
-// of the bytes behind them, which it returns.
+// of the bytes behind the lengths; these bytes are returned.
 func deltaSpans(spans []formats.Span, scratch []int64, n int, src []byte) (data []byte, err error) {
 	lengths, data, err := decodeDelta(scratch, n, src)
 	if err != nil {
@@ -114,8 +114,8 @@ func deltaSpans(spans []formats.Span, scratch []int64, n int, src []byte) (data 
 }
 
 // deltaStrings decodes the n values of a DELTA_BYTE_ARRAY: how many bytes each
-// shares with the one before it, and the rest of it. They are appended to dst,
-// which grow makes room for; grow may refuse.
+// value shares with the value before, and the rest of the value. The values
+// are appended to dst, which grow makes room for; grow may refuse.
 func deltaStrings(dst []byte, spans []formats.Span, scratch []int64, n int, src []byte, grow func([]byte, int) ([]byte, error)) ([]byte, error) {
 	prefixes, src, err := decodeDelta(scratch, n, src)
 	if err != nil {

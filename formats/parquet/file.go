@@ -21,8 +21,9 @@ const (
 	tailSize       = 8 // the footer's length and the magic
 )
 
-// A File is an opened Parquet file: its footer, decoded and checked. It does
-// not change, and may be used by many goroutines at once as far as its source may.
+// A File is an opened Parquet file: its footer, decoded and checked. A File does
+// not change, and many goroutines may use a File at once as far as its source
+// allows.
 type File struct {
 	src     io.ReaderAt
 	o       Options
@@ -40,10 +41,10 @@ type RowGroup struct {
 	Offset int64 // where its first chunk begins, in bytes of the file
 }
 
-// Open reads the footer of the file of size bytes that src holds. It checks
+// Open reads the footer of the file of size bytes that src holds. Open checks
 // all that the footer says about places and sizes; pages are checked when they
-// are read. It returns an *EncryptedError, a *FormatError, or a read error of
-// src as a *formats.ReadError. The file keeps src.
+// are read. The error is an *EncryptedError, a *FormatError, or a read error
+// of src as a *formats.ReadError. The file keeps src.
 func Open(src io.ReaderAt, size int64, o Options) (f *File, err error) {
 	defer guard(&err)
 	f = &File{src: src, o: o.orDefault(), meta: new(format.FileMetaData)}
@@ -54,7 +55,7 @@ func Open(src io.ReaderAt, size int64, o Options) (f *File, err error) {
 	fail := func(format string, args ...any) (*File, error) {
 		return nil, &FormatError{Offset: f.footer, Message: fmt.Sprintf(format, args...)}
 	}
-	n, cost, err := thriftLen(footer)
+	n, cost, err := measure(footer)
 	switch {
 	case err != nil:
 		return fail("the footer %v", err)
@@ -135,8 +136,8 @@ func (f *File) readGroups() error {
 	return nil
 }
 
-// chunkStart is where a chunk begins: at its dictionary, if it has one that
-// the footer knows of.
+// chunkStart is where a chunk begins: at its dictionary, if the footer knows
+// of a dictionary.
 func chunkStart(m *format.ColumnMetaData) int64 {
 	if m.DictionaryPageOffset > 0 && m.DictionaryPageOffset < m.DataPageOffset {
 		return m.DictionaryPageOffset
@@ -194,19 +195,25 @@ func (f *File) Schema() Schema {
 // NumRows is how many rows the file has, by its footer.
 func (f *File) NumRows() int64 { return f.meta.NumRows }
 
-// RowGroups are the file's row groups in order. They are the file's own.
+// RowGroups are the file's row groups in order, the file's own slice.
 func (f *File) RowGroups() []RowGroup { return f.groups }
 
-// Metadata is the footer as it stood, checked by [Open]. It is the file's own,
-// and must not be changed.
+// Metadata is the footer as it stood, checked by [Open]. The footer is the
+// file's own, and must not be changed.
 func (f *File) Metadata() *format.FileMetaData { return f.meta }
 
-// Elements are the schema elements of top-level column i: its own, and all
-// those below it, in order. They are the file's own.
+// Elements are the schema elements of top-level column i: the column's
+// element, and all elements below, in order. The slice is the file's own.
 func (f *File) Elements(i int) []format.SchemaElement { return f.columns[i].elements }
 
 // Leaves is the range [first, end) of top-level column i among all leaves.
 func (f *File) Leaves(i int) (first, end int) { return f.columns[i].first, f.columns[i].end }
+
+// unmarshal decodes the struct that data is. The content of v may alias data.
+func unmarshal(data []byte, v any) error {
+	var compact thrift.CompactProtocol
+	return thrift.NewDecoder(compact.NewReaderFromBytes(data)).Decode(v)
+}
 
 func isUnknown(e *format.SchemaElement) bool {
 	_, unknown := e.LogicalType.Value.(*format.NullType)
@@ -220,7 +227,7 @@ func (f *File) Message() (schema *pq.Schema, err error) {
 	defer guard(&err)
 	bare := format.FileMetaData{Version: 1, Schema: slices.Clone(f.meta.Schema)}
 	for i := range bare.Schema {
-		// A column of nulls alone: parquet-go would write it without its physical type.
+		// A column of nulls alone: parquet-go would write the column without its physical type.
 		if e := &bare.Schema[i]; isUnknown(e) {
 			e.LogicalType = format.LogicalType{}
 		}

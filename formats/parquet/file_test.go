@@ -110,28 +110,3 @@ func TestPanic(t *testing.T) {
 		t.Errorf("opening: %v", err)
 	}
 }
-
-// TestWalk goes over structures that Parquet has none of, or not any more.
-func TestWalk(t *testing.T) {
-	tests := []struct {
-		name string
-		data []byte
-		want int
-		err  string
-	}{
-		{"fields of all kinds", []byte{0x11, 0x12, 0x13, 9, 0x15, 2, 0x17, 1, 2, 3, 4, 5, 6, 7, 8, 0x18, 1, 'a', 0, 'x'}, 19, ""},
-		{"a long field id", []byte{0x05, 0x80, 0x01, 2, 0}, 5, ""},
-		{"a map", []byte{0x1b, 1, 0x85, 1, 'k', 2, 0}, 7, ""},
-		{"an empty map", []byte{0x1b, 0, 0}, 3, ""},
-		{"a set of bools", []byte{0x1a, 0x21, 1, 2, 0}, 5, ""},
-		{"a map of 2^28", []byte{0x1b, 255, 255, 255, 127, 0x88, 0}, 0, "ends early"},
-		{"a list cut", []byte{0x19}, 0, "ends early"},
-		{"a number of 80 bits", append([]byte{0x16}, bytes.Repeat([]byte{255}, 12)...), 0, "64 bits"},
-	}
-	for _, test := range tests {
-		n, _, err := thriftLen(test.data)
-		if test.err == "" && (err != nil || n != test.want) || test.err != "" && (err == nil || !bytes.Contains([]byte(err.Error()), []byte(test.err))) {
-			t.Errorf("%s: %d, %v", test.name, n, err)
-		}
-	}
-}

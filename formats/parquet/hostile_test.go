@@ -285,6 +285,7 @@ func TestHostileBytes(t *testing.T) {
 		"list of 2^31 elements":  {list(0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07), "ends early"},
 		"bytes of 2^31":          {list(0x48, 0xff, 0xff, 0xff, 0xff, 0x07), "ends early"},
 		"structures without end": {list(bytes.Repeat([]byte{0x1c}, 1<<20)...), "nests too deep"},
+		"lists without end":      {list(bytes.Repeat([]byte{0x19}, 8<<20)...), "nests too deep"},
 		"elements of one byte":   {list(append([]byte{0x29, 0xfc, 0x80, 0x80, 0x40}, make([]byte, 1<<20+1)...)...), "takes about"},
 		"value of no kind":       {list(0x1e), "unknown type 14"},
 	}

@@ -8,9 +8,9 @@ import (
 
 var errShort = errors.New("its data ends early")
 
-// decodeHybrid fills dst with values of width bits, at most 32, from the
-// RLE and bit-packing hybrid that src begins with. It takes no more than dst
-// asks for, however long a run says it is.
+// decodeHybrid fills dst with values of width bits, at most 32, from the RLE
+// and bit-packing hybrid that src begins with. decodeHybrid takes no more
+// values than dst has room for, however long a run says it is.
 // (https://github.com/apache/parquet-format/blob/master/Encodings.md#RLE)
 func decodeHybrid[T uint8 | uint32](dst []T, src []byte, width int) error {
 	for len(dst) > 0 {
@@ -32,7 +32,7 @@ func decodeHybrid[T uint8 | uint32](dst []T, src []byte, width int) error {
 			dst = dst[len(run):]
 			continue
 		}
-		// Groups of eight. The last one may be cut where its values are not needed.
+		// Groups of eight values. The last group may be cut where its values are not needed.
 		groups := min(head>>1, uint64(len(dst)))
 		values := dst[:min(groups*8, uint64(len(dst)))]
 		if len(src) < (len(values)*width+7)/8 {
@@ -60,7 +60,7 @@ func runValue(src []byte, width int) (value uint32, rest []byte, err error) {
 }
 
 // unpack fills dst with values of width bits, the lowest bits of a byte first.
-// src must hold them all.
+// src must hold all values.
 func unpack[T uint8 | uint32](dst []T, src []byte, width int) {
 	mask, bit, i := uint64(1)<<width-1, 0, 0
 	for ; i < len(dst) && bit>>3+8 <= len(src); i++ {

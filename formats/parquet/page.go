@@ -28,26 +28,26 @@ type page struct {
 // values are the values of a page or a dictionary, nulls left out.
 type values struct {
 	n     int
-	width int            // bytes of each; 0 where spans tell them
+	width int            // bytes of each value; 0 where spans tell the values
 	data  []byte         // as PLAIN has them, little-endian; a BOOLEAN is a byte
 	spans []formats.Span // of data
 }
 
 // A workshop is what the columns of one reader share.
 type workshop struct {
-	src     io.ReaderAt
-	o       Options
-	held    int // bytes of all buffers that were taken with reserve
-	window  int // bytes read at a time to find page headers
-	codecs  codecs
-	packed  []byte   // a compressed page
-	indexes []uint32 // into a dictionary
-	numbers []int64  // of delta encodings
-	header  format.PageHeader
+	src      io.ReaderAt
+	o        Options
+	reserved int // bytes of all buffers that were taken with reserve
+	window   int // bytes read at a time to find page headers
+	codecs   codecs
+	packed   []byte   // a compressed page
+	indexes  []uint32 // into a dictionary
+	numbers  []int64  // of delta encodings
+	header   format.PageHeader
 }
 
-// reserve is buf with a length of n, or new memory for it that the reader's
-// budget has room for. What buf held is lost.
+// reserve is buf with a length of n, or new memory of that length if the
+// reader's budget has room. The content of buf is lost.
 func reserve[T any](w *workshop, buf []T, n int) ([]T, error) {
 	if n <= cap(buf) {
 		return buf[:n], nil
@@ -57,11 +57,11 @@ func reserve[T any](w *workshop, buf []T, n int) ([]T, error) {
 		return nil, fmt.Errorf("a page takes more than %d bytes", w.o.MaxPage)
 	}
 	room := min(n+n/8, w.o.MaxPage/size) // pages differ a little; do not grow for each
-	held := w.held + (room-cap(buf))*size
-	if held > w.o.Memory {
+	reserved := w.reserved + (room-cap(buf))*size
+	if reserved > w.o.Memory {
 		return nil, fmt.Errorf("the pages of the columns in use take more than %d bytes at a time; raise --memory or pick fewer columns", w.o.Memory)
 	}
-	w.held = held
+	w.reserved = reserved
 	return make([]T, n, room), nil
 }
 
@@ -103,8 +103,8 @@ func (c *cursor) checkCount(n int) error {
 	return nil
 }
 
-// levelsV1 decompresses a page and decodes the levels at its beginning. It
-// returns the values' bytes.
+// levelsV1 decompresses a page and decodes the levels at its beginning. The
+// result is the values' bytes.
 func (c *cursor) levelsV1(h *format.PageHeader, n int, body []byte) ([]byte, error) {
 	body, err := c.decompress(body, int(h.UncompressedPageSize))
 	if err != nil {
@@ -210,7 +210,7 @@ func (c *cursor) present(n int) (int, error) {
 	return full, nil
 }
 
-// decompress is body, or what was compressed to it, in memory of the cursor.
+// decompress is body, or the bytes that were compressed to body, in memory of the cursor.
 func (c *cursor) decompress(body []byte, size int) ([]byte, error) {
 	if c.codec == format.Uncompressed {
 		return body, nil
@@ -228,7 +228,7 @@ func (c *cursor) decompress(body []byte, size int) ([]byte, error) {
 	return c.plain, c.w.codecs.decode(c.codec, c.plain, body)
 }
 
-// checkSum holds a page against its checksum, if it has one.
+// checkSum holds a page against its checksum, if the header has a checksum.
 func checkSum(h *format.PageHeader, body []byte) error {
 	if h.CRC != 0 && crc32.ChecksumIEEE(body) != uint32(h.CRC) {
 		return fmt.Errorf("the checksum is %08x, and the header tells of %08x", crc32.ChecksumIEEE(body), uint32(h.CRC))

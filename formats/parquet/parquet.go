@@ -1,15 +1,17 @@
-// Package parquet reads Parquet files as records: typed columns, only those
-// that a job needs, decoded into batches and rendered row by row on demand.
+// Package parquet reads Parquet files as records: typed columns, only the
+// columns that a job needs, decoded into batches and rendered row by row on
+// demand.
 //
 // Files are hostile until shown otherwise. No size that a file declares is
-// believed: a size is held against the file and against a budget before memory
-// is taken for it, and what is decoded is held against what the footer says.
-// For this the package decodes pages itself, from the format's own description
+// believed: a size is held against the file and against a budget before memory is
+// taken, and decoded values are held against what the footer says. For this the
+// package decodes pages itself, from the format's own description
 // (https://github.com/apache/parquet-format); parquet-go reads its Thrift
 // structures and describes its schemas. docs/parquet-go.md says what stood in the
-// way of leaving more to it.
+// way of leaving more to parquet-go.
 //
-// The subpackage text says what a value looks like as text.
+// Package text says what a value looks like as text, splice copies column
+// chunks, encode writes files, payload speaks Parquet to hosts.
 package parquet
 
 import (
@@ -20,21 +22,20 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
-// Defaults of [Options], in bytes.
+// Defaults of [Options], in bytes. The default of MaxRecord is [formats.DefaultMaxRecord].
 const (
-	DefaultMaxRecord = 16 << 20
 	DefaultMaxPage   = 64 << 20
 	DefaultMaxFooter = 128 << 20
 	DefaultMemory    = 256 << 20
 )
 
-// Options bound what a file may ask for. All are bytes; 0 means the default.
+// Options bound what a file may ask for. All bounds are in bytes; 0 means the default.
 type Options struct {
 	// MaxRecord is the most that the decoded values of one record may take.
 	// A larger record keeps its place in its batch, and is a flaw.
 	MaxRecord int
-	// MaxPage is the most that one page or dictionary may take, compressed
-	// or decoded. A larger one fails the file.
+	// MaxPage is the most that one page or dictionary may take, compressed or
+	// decoded. A larger page fails the file.
 	MaxPage int
 	// MaxFooter is the most that the decoded footer may take.
 	MaxFooter int
@@ -49,7 +50,7 @@ func (o Options) orDefault() Options {
 			*n = def
 		}
 	}
-	set(&o.MaxRecord, DefaultMaxRecord)
+	set(&o.MaxRecord, formats.DefaultMaxRecord)
 	set(&o.MaxPage, DefaultMaxPage)
 	set(&o.MaxFooter, DefaultMaxFooter)
 	set(&o.Memory, DefaultMemory)
@@ -58,8 +59,8 @@ func (o Options) orDefault() Options {
 	return o
 }
 
-// A FormatError is a file that is not what it should be, that asks for more
-// than [Options] grant, or that uses what batchmill cannot read.
+// A FormatError is a file that breaks the format, that asks for more than
+// [Options] grant, or that uses a feature that batchmill cannot read.
 type FormatError struct {
 	Offset  int64  // where in the file, in bytes
 	Column  string // the leaf column, its path joined by dots; may be empty
@@ -85,7 +86,7 @@ func (e *EncryptedError) Error() string {
 	return fmt.Sprintf("column %q is encrypted, which batchmill does not read; decrypt it first, or leave it out", e.Column)
 }
 
-// A SchemaError is a file whose columns are not those of the job's first one.
+// A SchemaError is a file whose columns are not those of the job's first file.
 type SchemaError struct {
 	Column  string // the first column, by place, that differs
 	Message string
@@ -93,7 +94,7 @@ type SchemaError struct {
 
 func (e *SchemaError) Error() string { return fmt.Sprintf("column %q: %s", e.Column, e.Message) }
 
-// guard turns a panic below the caller into a *FormatError. Nothing here is
+// guard turns a panic below the caller into a *FormatError. No code here is
 // meant to panic; but a file that breaks parquet-go must not break the job.
 func guard(err *error) {
 	if p := recover(); p != nil {
@@ -101,8 +102,8 @@ func guard(err *error) {
 	}
 }
 
-// readAt fills p with what stands at off. Whatever stops it, the end of the
-// source included, is a *formats.ReadError: offsets are checked before.
+// readAt fills p with the bytes at off. Any failure, the end of the source
+// included, is a *formats.ReadError: offsets are checked before.
 func readAt(src io.ReaderAt, p []byte, off int64) error {
 	n, err := src.ReadAt(p, off)
 	if n == len(p) {

@@ -8,15 +8,15 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
-// Bounds of the bytes that are read at a time to find a page's header, and
-// what all columns together may spend on it.
+// Bounds of the bytes that are read at a time to find a page's header, and of
+// the bytes that all columns together may spend on headers.
 const (
 	leastWindow = 4 << 10
 	mostWindow  = 64 << 10
 	allWindows  = 4 << 20
 )
 
-// reader reads batches. Only Next touches what changes in it.
+// reader reads batches. Only Next touches the fields that change.
 type reader struct {
 	file    *File
 	rows    *rows
@@ -30,9 +30,9 @@ type reader struct {
 }
 
 // NewReader reads the records of f from the first one. schema is the job's: a
-// file of another one fails with a *SchemaError in the first Next. need lists
-// the top-level columns to decode, by place; nil means all. Columns that are
-// not needed are Null in rows, and nothing of them is read or checked.
+// file of another schema fails with a *SchemaError in the first Next. need
+// lists the top-level columns to decode, by place; nil means all. Columns that
+// are not needed are Null in rows, and are neither read nor checked.
 //
 // Batches go on over the ends of row groups. A batch's Offset is where the row
 // group of its first record begins in the file. Caps.Bytes bounds the memory
@@ -44,6 +44,9 @@ func NewReader(f *File, schema Schema, need []int) formats.Reader {
 		return r
 	}
 	r.rows = newRows(f, need)
+	if schema.As != nil {
+		r.rows.names = schema.As
+	}
 	n := len(r.rows.leaves)
 	window := min(max(leastWindow, min(mostWindow, allWindows/max(1, n))), f.o.MaxPage)
 	r.w = workshop{src: f.src, o: f.o, window: window}
@@ -74,7 +77,7 @@ func (r *reader) Next(b *formats.Batch, caps formats.Caps) error {
 }
 
 // fill takes rows until the batch is full. At an error the batch holds whole
-// rows, except after a panic, when it holds none.
+// rows, except after a panic, when the batch holds no rows.
 func (r *reader) fill(b *formats.Batch, c *columns, caps formats.Caps) (err error) {
 	sound := false
 	defer func() {
@@ -127,7 +130,7 @@ func (r *reader) nextGroup() error {
 	return nil
 }
 
-// step takes some rows from every column, at least one, or finds that the
+// step takes some rows from every column, at least one row, or finds that the
 // batch is full.
 func (r *reader) step(c *columns, caps formats.Caps) (more bool, err error) {
 	n := min(caps.Records-c.rows, r.left)
@@ -174,7 +177,7 @@ func (r *reader) cost(n int) int {
 	return cost
 }
 
-// Check implements formats.Reader: it finds records that are too large, and
+// Check implements formats.Reader: Check finds records that are too large, and
 // values that are not what their type says, which have no exact text.
 func (r *reader) Check(b *formats.Batch) { r.rows.check(b, r.file.o.MaxRecord) }
 

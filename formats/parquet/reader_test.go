@@ -255,7 +255,7 @@ func TestNotItsType(t *testing.T) {
 	bad, good := pq.ByteArrayValue([]byte("\xff")), pq.ByteArrayValue([]byte("ok"))
 	rows := []pq.Row{{good.Level(0, 1, 0), good.Level(0, 1, 1)}, {bad.Level(0, 1, 0), good.Level(0, 1, 1)},
 		{pq.Value{}.Level(0, 0, 0), good.Level(0, 1, 1), bad.Level(1, 1, 1)}}
-	want := []string{`"ok|j["ok"]`, "!column_type", "!column_type"}
+	want := []string{`"ok|j["ok"]`, "!not_unicode", "!not_unicode"}
 	if got := mustRead(t, file(t, columns, rows, nil)); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}

@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -12,10 +13,11 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/parquet/text"
 )
 
-// rows shows the records of batches by fields. It does not change, but for the
-// pool, and is shared by all batches of a file.
+// rows shows the records of batches by fields. All batches of a file share one
+// rows, of which only the pool changes.
 type rows struct {
 	file   *File
 	names  []string
@@ -44,7 +46,7 @@ type boxes struct {
 }
 
 // Row implements formats.Rows. The record comes by names, all top-level
-// columns in order; those not decoded or not in r.Need are Null.
+// columns in order; columns that are not decoded or not in r.Need are Null.
 func (s *rows) Row(b *formats.Batch, i int, r *formats.Row) error {
 	r.Reset()
 	c, ok := b.Columns.(*columns)
@@ -101,7 +103,7 @@ func int96(p []byte) deprecated.Int96 {
 	return deprecated.Int96{binary.LittleEndian.Uint32(p), binary.LittleEndian.Uint32(p[4:]), binary.LittleEndian.Uint32(p[8:])}
 }
 
-// bytes are those of the byte array in slot i.
+// bytes is the byte array in slot i.
 func (c *column) bytes(i int, l *leaf) []byte {
 	if l.width > 0 {
 		return c.data[i*l.width : (i+1)*l.width : (i+1)*l.width]
@@ -124,11 +126,11 @@ func (s *rows) appendNested(dst []byte, c *columns, f *field, i int) (out []byte
 		x.values = s.file.leaves[l].box(x.values, &c.leaves[f.at+l-f.first], i, l)
 		x.leaves = append(x.leaves, x.values[from:len(x.values):len(x.values)])
 	}
-	defer clear(x.values) // they point into the batch
+	defer clear(x.values) // the values point into the batch
 	return f.nested.Append(dst, x.leaves)
 }
 
-// box appends row i's values with their levels. They alias the column.
+// box appends row i's values with their levels. The values alias the column.
 func (l *leaf) box(dst []pq.Value, c *column, i, index int) []pq.Value {
 	from, to := c.slots(i, l)
 	for ; from < to; from++ {
@@ -170,12 +172,12 @@ func (l *leaf) value(c *column, i int) pq.Value {
 
 // AppendValues appends the values of one leaf column of b's records sel, with
 // their levels, to dst. leaf is its place among all leaves of the file. The
-// values alias b and end with its next use. It is false where b holds no
-// Parquet columns, or that leaf was not decoded.
+// values alias b and end with its next use. The result is false where b holds
+// no Parquet columns, or that leaf was not decoded.
 func AppendValues(dst []pq.Value, b *formats.Batch, leaf int, sel []int32) ([]pq.Value, bool) {
 	s, ok := b.Rows.(*rows)
-	c, held := b.Columns.(*columns)
-	if !ok || !held || leaf < 0 || leaf >= len(s.at) || s.at[leaf] < 0 {
+	c, decoded := b.Columns.(*columns)
+	if !ok || !decoded || leaf < 0 || leaf >= len(s.at) || s.at[leaf] < 0 {
 		return dst, false
 	}
 	for _, i := range sel {
@@ -184,8 +186,8 @@ func AppendValues(dst []pq.Value, b *formats.Batch, leaf int, sel []int32) ([]pq
 	return dst, true
 }
 
-// FileOf is the file that b's records come from, nil when it is none of this
-// package's.
+// FileOf is the file that b's records come from, nil when the records are none
+// of this package's.
 func FileOf(b *formats.Batch) *File {
 	if s, ok := b.Rows.(*rows); ok {
 		return s.file
@@ -221,18 +223,22 @@ func (f *field) checkLeaf(b *formats.Batch, c *column, n int, l *leaf) {
 		if l.maxDef > 0 && c.def[i] != l.maxDef || f.leaf.Valid(c.bytes(i, l)) {
 			continue
 		}
+		if why := f.leaf.NotUnicode(c.bytes(i, l)); why != "" {
+			b.AddFlaw(i, formats.ReasonUnicode, "column %.100q: %s; correct the value, or store the column as bytes, without the type %s", f.name, why, f.typ)
+			continue
+		}
 		b.AddFlaw(i, formats.ReasonType, "column %q: a value that is not what its type says (%s)", f.name, f.typ)
 	}
 }
 
-// checkNested renders every row, and forgets it. Names of groups stand in the
-// text once for each instance, so the text's size is bounded before.
+// checkNested renders every row, and forgets the text. Names of groups stand
+// in the text once for each instance, so the text's size is bounded before.
 func (s *rows) checkNested(b *formats.Batch, c *columns, f *field, most int) {
 	flawed := map[int]bool{}
 	for _, row := range c.large {
 		flawed[row.index] = true
 	}
-	var text []byte
+	var shown []byte
 	for i := range c.rows {
 		if flawed[i] {
 			continue
@@ -247,8 +253,12 @@ func (s *rows) checkNested(b *formats.Batch, c *columns, f *field, most int) {
 			continue
 		}
 		var err error
-		if text, _, err = s.appendNested(text[:0], c, f, i); err != nil {
-			b.AddFlaw(i, formats.ReasonType, "column %q: %v", f.name, err)
+		if shown, _, err = s.appendNested(shown[:0], c, f, i); err != nil {
+			reason := formats.ReasonType
+			if value := (*text.ValueError)(nil); errors.As(err, &value) && value.Unicode {
+				reason = formats.ReasonUnicode
+			}
+			b.AddFlaw(i, reason, "column %q: %v", f.name, err)
 		}
 	}
 }

@@ -12,20 +12,22 @@ import (
 	"github.com/batchmill/batchmill/formats/parquet/text"
 )
 
-// Limits of a schema. Levels have to fit in a byte; more leaves than this
-// parquet-go cannot number.
-const (
-	maxDepth  = 100
-	maxLeaves = 1<<16 - 2
-)
+// maxDepth bounds a schema: levels have to fit in a byte.
+const maxDepth = 100
+
+// MaxColumns is how many columns a file may have, the parts of nested columns counted:
+// parquet-go cannot number more.
+const MaxColumns = 1<<16 - 2
 
 // A Schema is what all files of a job must have in common: their top-level
 // columns' names, order and types. Whether a column may hold nulls may differ.
 type Schema struct {
 	formats.Schema
-	// Types describes each column of Names: physical type, annotation, and
-	// the columns below. It is for comparing; it means nothing else.
+	// Types describes each column of Names: physical type, annotation, and the
+	// columns below. Types are for comparing, and mean nothing else.
 	Types []string
+	// As are the names by which records show the columns; nil means Names.
+	As []string
 }
 
 // A leaf is a column that holds values.
@@ -56,7 +58,7 @@ type treeReader struct {
 	leaves   []leaf
 }
 
-// readTree checks a schema and takes it apart.
+// readTree checks a schema and takes the schema apart.
 func readTree(elements []format.SchemaElement) ([]topColumn, []leaf, error) {
 	if len(elements) == 0 || elements[0].Type.Valid {
 		return nil, nil, fmt.Errorf("the schema has no root")
@@ -93,7 +95,7 @@ func (t *treeReader) topColumn() (c topColumn, err error) {
 	return c, err
 }
 
-// node takes the next element and those below it, and returns its description.
+// node takes the next element with the elements below, and returns its description.
 func (t *treeReader) node(above string, l leaf, depth int) (string, error) {
 	if t.at >= len(t.elements) {
 		return "", fmt.Errorf("the schema ends before group %q does", above)
@@ -139,8 +141,8 @@ func (t *treeReader) leaf(l leaf, e *format.SchemaElement) error {
 	if e.NumChildren.V > 0 {
 		return fmt.Errorf("column %q has values and children", l.path)
 	}
-	if len(t.leaves) >= maxLeaves {
-		return fmt.Errorf("the schema has more than %d columns", maxLeaves)
+	if len(t.leaves) >= MaxColumns {
+		return fmt.Errorf("the schema has more than %d columns", MaxColumns)
 	}
 	widths := [...]int{format.Boolean: 1, format.Int32: 4, format.Int64: 8, format.Int96: 12,
 		format.Float: 4, format.Double: 8, format.ByteArray: 0, format.FixedLenByteArray: int(e.TypeLength.V)}
@@ -220,8 +222,9 @@ var successors = map[deprecated.ConvertedType]format.LogicalTypeValue{
 	deprecated.Bson:            new(format.BsonType),
 }
 
-// Match tells whether a file of schema s can stand beside the job's first one,
-// of schema first. It returns a *SchemaError that names the column where not.
+// Match tells whether a file of schema s can stand beside the job's first
+// file, of schema first. If not, the error is a *SchemaError that names the
+// column.
 func (s Schema) Match(first Schema) error {
 	for i, name := range first.Names {
 		switch {

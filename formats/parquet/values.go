@@ -12,7 +12,8 @@ import (
 )
 
 // oldDictionary is PLAIN_DICTIONARY: what format version 1 calls a dictionary
-// and the indexes into one. Nobody should write it, and most files hold it.
+// and the indexes into a dictionary. Nobody should write oldDictionary, and
+// most files hold it.
 const oldDictionary = format.Encoding(2)
 
 // decodeValues decodes the n values that body holds. v may alias body.
@@ -43,7 +44,7 @@ func (c *cursor) mismatch(encoding format.Encoding) error {
 	return fmt.Errorf("values of %s encoded as %s", c.leaf.kind, encoding)
 }
 
-// decodePlain decodes PLAIN values. Buffers that it needs are out and spans.
+// decodePlain decodes PLAIN values, with out and spans as buffers.
 func (c *cursor) decodePlain(v *values, body []byte, out *[]byte, spans *[]formats.Span) (err error) {
 	switch c.leaf.kind {
 	case format.ByteArray:
@@ -88,7 +89,7 @@ func plainSpans(spans []formats.Span, body []byte) error {
 
 // decodeIndexes decodes indexes into the dictionary, and looks them up.
 func (c *cursor) decodeIndexes(v *values, body []byte) (err error) {
-	if !c.hasDict {
+	if !c.dict.loaded {
 		return errors.New("indexes into a dictionary, and the chunk has none before them")
 	}
 	if len(body) == 0 {
@@ -200,11 +201,11 @@ func (c *cursor) decodeDeltaBytes(v *values, encoding format.Encoding, body []by
 			return fmt.Errorf("a value of %d bytes in a column of %d", span.End-span.Start, v.width)
 		}
 	}
-	v.spans = nil // they follow one another
+	v.spans = nil // the values follow one another
 	return nil
 }
 
-// decodeSplit decodes BYTE_STREAM_SPLIT: all first bytes, all second ones, ...
+// decodeSplit decodes BYTE_STREAM_SPLIT: all first bytes, all second bytes, ...
 // (https://github.com/apache/parquet-format/blob/master/Encodings.md#BYTESTREAMSPLIT)
 func (c *cursor) decodeSplit(v *values, body []byte) (err error) {
 	switch c.leaf.kind {

@@ -37,7 +37,7 @@ type files map[string][]byte
 // bench is where a job is run again and again: its inputs, its host, what its
 // output directory holds before a run, and what it must hold after one.
 type bench struct {
-	job      job
+	job      crashJob
 	host     *model
 	out      string
 	order    order
@@ -47,7 +47,7 @@ type bench struct {
 	instants int64 // of a run that nothing disturbs
 }
 
-func newBench(t *testing.T, j job) *bench {
+func newBench(t *testing.T, j crashJob) *bench {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bench{job: j, host: newModel(j.latency), out: filepath.Join(dir, "out")}
@@ -69,7 +69,7 @@ func newBench(t *testing.T, j job) *bench {
 	b.mustRun(t, r)
 	b.want, b.instants = b.read(t), counted.passed.Load()
 	var err error
-	if b.wanted, err = manifest.Decode(bytes.NewReader(b.want[manifestName])); err != nil {
+	if b.wanted, err = decode(b.want[manifestName], new(manifest.Checker)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range b.want.outputs() {
@@ -168,7 +168,7 @@ func (b *bench) halfDone(ctx context.Context) error {
 		}
 	}
 	if text, ok := found[manifestName]; ok {
-		if _, err := manifest.Decode(bytes.NewReader(text)); err != nil {
+		if _, err := manifest.Read(bytes.NewReader(text), nil); err != nil {
 			return fmt.Errorf("%s is visible, but %w", manifestName, err)
 		}
 	}
@@ -205,14 +205,35 @@ func wholeLines(name string, text []byte) error {
 
 // verify holds the manifest against the files, as `batchmill verify` does.
 func verify(ctx context.Context, found files) error {
-	m, err := manifest.Decode(bytes.NewReader(found[manifestName]))
+	var checker manifest.Checker
+	m, err := decode(found[manifestName], &checker)
 	if err != nil {
 		return fmt.Errorf("%s stands without a manifest: %w", successName, err)
 	}
-	if err := m.Check(); err != nil {
+	if err := checker.Check(m); err != nil {
 		return err
 	}
-	return m.Verify(ctx, func(_ context.Context, uri string) (io.ReadCloser, error) { return os.Open(uri) })
+	v := manifest.NewVerifier(func(_ context.Context, uri string) (io.ReadCloser, error) { return os.Open(uri) })
+	for i := range m.Objects {
+		if err := v.Object(ctx, &m.Objects[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decode reads a manifest, objects and all, and shows checker each object.
+func decode(text []byte, checker *manifest.Checker) (*manifest.Manifest, error) {
+	var objects []manifest.Object
+	m, err := manifest.Read(bytes.NewReader(text), func(o *manifest.Object) error {
+		checker.Object(o)
+		objects = append(objects, *o)
+		return nil
+	})
+	if m != nil {
+		m.Objects = objects
+	}
+	return m, err
 }
 
 // complete says what is wrong with the outputs of a job that was run to its end.
@@ -241,7 +262,7 @@ func (b *bench) complete(ctx context.Context) error {
 
 // sameCounts compares the manifest with an undisturbed run's.
 func (b *bench) sameCounts(found files) error {
-	m, err := manifest.Decode(bytes.NewReader(found[manifestName]))
+	m, err := decode(found[manifestName], new(manifest.Checker))
 	if err != nil {
 		return err
 	}

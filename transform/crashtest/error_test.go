@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
@@ -65,7 +66,7 @@ func (b *bench) fail(t *testing.T, side, what string, disaster func(n int64) sys
 			survived++
 		}
 	}
-	results.add(b.job.name, "error of the "+side+": "+what, tried, survived)
+	results.add(t, b.job.name, "error of the "+side+": "+what, tried, survived)
 	if tried < 2 {
 		t.Errorf("%s: only %d instants were tried", side, tried)
 	}
@@ -105,7 +106,7 @@ func told(err error, path string, disaster syscall.Errno) error {
 	switch {
 	case err == nil:
 		return errors.New("the error was swallowed")
-	case transform.ClassOf(err) != transform.Storage:
+	case transform.ClassOf(err) != job.Storage:
 		return fmt.Errorf("not reported as a failure of the store, so not with exit code 74: %w", err)
 	case !errors.Is(err, disaster):
 		return fmt.Errorf("the reason is lost: %w", err)

@@ -24,15 +24,12 @@ type model struct {
 	latency time.Duration
 	mended  bool // poison harms it no more
 
-	life   int
-	asks   map[int][]int // id -> the lives of the program in which it was asked about
-	served []invocation  // in order
-}
+	life int
+	asks map[int][]int // id -> the lives of the program in which it was asked about
 
-// invocation is one that was answered.
-type invocation struct {
-	when    time.Time
-	records int
+	holds   func(id int) bool // whether the answer to an invocation that begins with this record is held back; nil is no
+	reached chan struct{}     // gets a value when one is held back, if there is room
+	over    chan struct{}     // closed at the end of the life in which they are
 }
 
 func newModel(latency time.Duration) *model {
@@ -66,27 +63,49 @@ func (m *model) invoke(w http.ResponseWriter, r *http.Request) {
 	for _, id := range ids {
 		fmt.Fprintf(&answers, "%d.50\n", 3*id)
 	}
-	latency, mended := m.note(ids)
+	latency, mended, held := m.note(ids)
+	if held != nil {
+		select {
+		case <-held:
+		case <-r.Context().Done():
+		}
+		return // the program is dead by then
+	}
 	time.Sleep(latency)
 	if !mended && bytes.Contains(payload, []byte(poison)) {
 		http.Error(w, "the model does not like it", http.StatusBadRequest)
 		return
 	}
-	m.mu.Lock()
-	m.served = append(m.served, invocation{time.Now(), len(ids)})
-	m.mu.Unlock()
 	w.Header().Set("Content-Type", r.Header.Get("Accept"))
 	w.Header().Set("Content-Length", strconv.Itoa(answers.Len()))
 	_, _ = w.Write(answers.Bytes())
 }
 
-func (m *model) note(ids []int) (latency time.Duration, mended bool) {
+// note counts an invocation. One that is to be held back gets a channel that is
+// closed when it may end.
+func (m *model) note(ids []int) (latency time.Duration, mended bool, held chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
 		m.asks[id] = append(m.asks[id], m.life)
 	}
-	return m.latency, m.mended
+	if m.holds != nil && m.holds(ids[0]) {
+		held = m.over
+		select {
+		case m.reached <- struct{}{}:
+		default:
+		}
+	}
+	return m.latency, m.mended, held
+}
+
+// hold holds back some invocations until the end of this life. The channel gets a
+// value when the first of them has come.
+func (m *model) hold(holds func(id int) bool) <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.holds, m.reached, m.over = holds, make(chan struct{}, 1), make(chan struct{})
+	return m.reached
 }
 
 // mend lets the model answer poison too.
@@ -100,35 +119,31 @@ func (m *model) mend() {
 func (m *model) begin(latency time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.latency, m.life, m.asks, m.served = latency, 1, map[int][]int{}, nil
+	m.latency, m.life, m.asks = latency, 1, map[int][]int{}
 }
 
-// die ends a life of the program, and returns what was answered in it.
-func (m *model) die() []invocation {
+// die ends a life of the program.
+func (m *model) die() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	served := m.served
 	m.life++
-	m.served = nil
-	return served
+	close(m.over)
 }
 
 // lost counts, for every life, the records that were asked about in it and
-// again in a later one; and those asked about twice in one life.
-func (m *model) lost() (byLife map[int]int, within int) {
+// again in a later one.
+func (m *model) lost() map[int]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	byLife = map[int]int{}
+	byLife := map[int]int{}
 	for _, lives := range m.asks {
 		for i := range lives[1:] {
-			if lives[i] == lives[i+1] {
-				within++
-			} else {
+			if lives[i] != lives[i+1] {
 				byLife[lives[i]]++
 			}
 		}
 	}
-	return byLife, within
+	return byLife
 }
 
 // recordIDs finds the records of a payload: every one has "#", its id and

@@ -13,23 +13,23 @@ import (
 	pq "github.com/parquet-go/parquet-go"
 
 	"github.com/batchmill/batchmill/formats/compress"
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 )
 
 // packedJobs are those with Parquet or compression at one end or both.
-func packedJobs() []job {
-	everything := &transform.Allowance{Percent: 100, IsShare: true}
-	csv := transform.Spec{Header: "yes", Join: "input", BatchRecords: 10}
+func packedJobs() []crashJob {
+	everything := &job.Allowance{Percent: 100, IsShare: true}
+	csv := job.Spec{Header: "yes", Join: "input", BatchRecords: 10}
 	gzip, toParquet := csv, csv
 	gzip.Compression = "gzip"
 	toParquet.OutputFormat, toParquet.RowGroup = "parquet", 15
-	return []job{
+	return []crashJob{
 		{name: "gzip to gzip", spec: gzip, objects: packed(csvObjects(2, 30), compress.Gzip), values: jointText},
-		{name: "jsonl to zstd", spec: transform.Spec{Join: "input", BatchRecords: 7, Compression: "zstd"}, objects: jsonObjects(2, 30, 0), values: jointText},
-		{name: "parquet spliced", spec: transform.Spec{Join: "input", BatchRecords: 7}, objects: tables(2, 40, 0), values: jointTable},
-		{name: "parquet left out", spec: transform.Spec{Join: "input", OnBad: "skip", BatchRecords: 5, MaxRejects: everything}, objects: tables(2, 20, 7), values: jointTable},
+		{name: "jsonl to zstd", spec: job.Spec{Join: "input", BatchRecords: 7, Compression: "zstd"}, objects: jsonObjects(2, 30, 0), values: jointText},
+		{name: "parquet spliced", spec: job.Spec{Join: "input", BatchRecords: 7}, objects: tables(2, 40, 0), values: jointTable},
+		{name: "parquet left out", spec: job.Spec{Join: "input", OnBad: "skip", BatchRecords: 5, MaxRejects: everything}, objects: tables(2, 20, 7), values: jointTable},
 		{name: "csv to parquet", spec: toParquet, objects: csvObjects(2, 40), values: jointTable},
-		{name: "parquet to jsonl", spec: transform.Spec{Join: "input", OutputFormat: "jsonl", BatchRecords: 7}, objects: tables(2, 40, 0), values: jointText},
+		{name: "parquet to jsonl", spec: job.Spec{Join: "input", OutputFormat: "jsonl", BatchRecords: 7}, objects: tables(2, 40, 0), values: jointText},
 	}
 }
 

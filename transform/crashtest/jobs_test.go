@@ -10,16 +10,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
 )
 
-// job is one to be killed.
-type job struct {
+// crashJob is one to be killed.
+type crashJob struct {
 	name    string
-	spec    transform.Spec // without places
+	spec    job.Spec // without places
 	objects map[string]string
 	// before is a run to its end that comes first, and leaves its outputs.
-	before *transform.Spec
+	before *job.Spec
 	// retry asks again about the rejects of the run before, of a mended model.
 	retry   bool
 	latency time.Duration
@@ -28,21 +28,21 @@ type job struct {
 }
 
 // jobs are as different as what they do to the disk.
-func jobs() []job {
-	everything := &transform.Allowance{Percent: 100, IsShare: true}
-	named := transform.Spec{Header: "yes", Join: "input", AnswerName: "earlier", BatchRecords: 10}
-	placeholders := transform.Spec{Join: "input", BatchRecords: 5, MaxRejects: everything}
-	list := []job{
-		{name: "csv", spec: transform.Spec{Header: "yes", Join: "input", BatchRecords: 10}, objects: csvObjects(3, 40)},
-		{name: "jsonl", spec: transform.Spec{Join: "input", BatchRecords: 7, ContentType: "application/jsonlines"}, objects: jsonObjects(3, 40, 0)},
+func jobs() []crashJob {
+	everything := &job.Allowance{Percent: 100, IsShare: true}
+	named := job.Spec{Header: "yes", Join: "input", AnswerName: "earlier", BatchRecords: 10}
+	placeholders := job.Spec{Join: "input", BatchRecords: 5, MaxRejects: everything}
+	list := []crashJob{
+		{name: "csv", spec: job.Spec{Header: "yes", Join: "input", BatchRecords: 10}, objects: csvObjects(3, 40)},
+		{name: "jsonl", spec: job.Spec{Join: "input", BatchRecords: 7, ContentType: "application/jsonlines"}, objects: jsonObjects(3, 40, 0)},
 		{name: "rejects", spec: placeholders, objects: jsonObjects(3, 20, 7)},
-		{name: "rejects left out", spec: transform.Spec{Join: "none", OnBad: "skip", BatchRecords: 5, MaxRejects: everything}, objects: jsonObjects(2, 20, 7)},
-		{name: "held", spec: transform.Spec{Join: "input", OnBad: "fail", BatchRecords: 8, MaxRejects: everything}, objects: mostlyGood()},
-		{name: "many objects", spec: transform.Spec{Join: "input", Header: "yes", BatchRecords: 3}, objects: csvObjects(25, 4)},
-		{name: "csv to jsonl", spec: transform.Spec{Header: "yes", Join: "input", OutputFormat: "jsonl", BatchRecords: 10}, objects: csvObjects(2, 30)},
-		{name: "overwrite", spec: transform.Spec{Header: "yes", Join: "input", BatchRecords: 10, Overwrite: true}, objects: csvObjects(3, 20), before: &named},
+		{name: "rejects left out", spec: job.Spec{Join: "none", OnBad: "skip", BatchRecords: 5, MaxRejects: everything}, objects: jsonObjects(2, 20, 7)},
+		{name: "held", spec: job.Spec{Join: "input", OnBad: "fail", BatchRecords: 8, MaxRejects: everything}, objects: mostlyGood()},
+		{name: "many objects", spec: job.Spec{Join: "input", Header: "yes", BatchRecords: 3}, objects: csvObjects(25, 4)},
+		{name: "csv to jsonl", spec: job.Spec{Header: "yes", Join: "input", OutputFormat: "jsonl", BatchRecords: 10}, objects: csvObjects(2, 30)},
+		{name: "overwrite", spec: job.Spec{Header: "yes", Join: "input", BatchRecords: 10, Overwrite: true}, objects: csvObjects(3, 20), before: &named},
 		{name: "retry rejects", spec: placeholders, objects: jsonObjects(3, 20, 7), before: &placeholders, retry: true},
-		{name: "seconds long", spec: transform.Spec{Header: "yes", Join: "input", BatchRecords: 5, Concurrency: 2}, objects: csvObjects(1, 100), latency: 200 * time.Millisecond},
+		{name: "seconds long", spec: job.Spec{Header: "yes", Join: "input", BatchRecords: 5, Concurrency: 2}, objects: csvObjects(1, 100), latency: 200 * time.Millisecond},
 	}
 	return append(list, packedJobs()...)
 }
@@ -98,7 +98,7 @@ func mostlyGood() map[string]string {
 }
 
 // place writes the job's inputs below dir, and gives the spec to run there.
-func (j *job) place(t *testing.T, dir, host string) transform.Spec {
+func (j *crashJob) place(t *testing.T, dir, host string) job.Spec {
 	t.Helper()
 	for name, text := range j.objects {
 		path := filepath.Join(dir, "in", name)
@@ -113,7 +113,7 @@ func (j *job) place(t *testing.T, dir, host string) transform.Spec {
 }
 
 // at is the spec with its places.
-func at(s transform.Spec, dir, host string) transform.Spec {
+func at(s job.Spec, dir, host string) job.Spec {
 	s.Input, s.Output, s.Hosts = []string{filepath.Join(dir, "in")}, filepath.Join(dir, "out"), []string{host}
 	if s.Concurrency == 0 {
 		s.Concurrency = 2

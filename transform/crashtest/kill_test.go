@@ -45,7 +45,7 @@ func TestKilledAtEveryInstant(t *testing.T) {
 					survived++
 				}
 			}
-			results.add(j.name, "killed", tried, survived)
+			results.add(t, j.name, "killed", tried, survived)
 			if tried < shortPoints-2 {
 				t.Errorf("only %d instants were tried", tried)
 			}
@@ -81,7 +81,7 @@ func TestKilledTwice(t *testing.T) {
 					survived++
 				}
 			}
-			results.add(j.name, "killed twice", tried, survived)
+			results.add(t, j.name, "killed twice", tried, survived)
 		})
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/batchmill/batchmill/transform"
+	"github.com/batchmill/batchmill/transform/job"
+	"github.com/batchmill/batchmill/transform/plan"
 	"github.com/batchmill/batchmill/transform/store"
 	"github.com/batchmill/batchmill/workers"
 )
@@ -28,9 +30,9 @@ const orderEnv = "BATCHMILL_CRASH_ORDER"
 
 // order is what a process is to do.
 type order struct {
-	Spec  transform.Spec `json:"spec"`
-	Retry bool           `json:"retry"`
-	At    int64          `json:"at"` // the instant at which it kills itself
+	Spec  job.Spec `json:"spec"`
+	Retry bool     `json:"retry"`
+	At    int64    `json:"at"` // the instant at which it kills itself
 }
 
 func TestMain(m *testing.M) {
@@ -105,7 +107,7 @@ func killed(err error) bool {
 
 // runner runs a job in this process as the command line does.
 type runner struct {
-	spec  transform.Spec
+	spec  job.Spec
 	retry bool
 	// input and output wrap the stores; nil leaves them alone.
 	input, output func(*store.Disk) store.Store
@@ -115,11 +117,11 @@ func (r runner) run(ctx context.Context) (*transform.Result, error) {
 	if err := r.spec.Validate(); err != nil {
 		return nil, err
 	}
-	in, err := transform.OpenInputs(ctx, &r.spec)
+	in, err := plan.OpenInputs(ctx, &r.spec)
 	if err != nil {
 		return nil, err
 	}
-	out, err := transform.OpenOutput(ctx, &r.spec)
+	out, err := plan.OpenOutput(ctx, &r.spec)
 	if err != nil {
 		return nil, err
 	}
@@ -134,13 +136,13 @@ func (r runner) run(ctx context.Context) (*transform.Result, error) {
 	if r.output != nil {
 		out = r.output(out.(*store.Disk))
 	}
-	plan, err := transform.NewPlan(ctx, r.spec, in, out, new(transform.Progress))
+	plan, err := plan.New(ctx, r.spec, in, out, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer plan.Close()
 	if r.retry {
-		plan.RetryRejects()
+		plan.RetryRejects = true
 	}
 	host, err := workers.NewHTTPHost(workers.HTTPOptions{URL: r.spec.Hosts[0]})
 	if err != nil {

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"sync"
+	"testing"
 	"text/tabwriter"
 )
 
@@ -25,7 +27,8 @@ type row struct {
 	tried, survived int
 }
 
-func (r *report) add(job, form string, tried, survived int) {
+func (r *report) add(t *testing.T, job, form string, tried, survived int) {
+	t.Attr("crash_points", strconv.Itoa(tried))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rows = append(r.rows, row{form, job, tried, survived})

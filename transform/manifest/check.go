@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/batchmill/batchmill/transform/roster"
 )
 
 // The policies for rejects, as they stand under "on_bad".
@@ -16,7 +18,7 @@ const (
 
 // A CheckError is a manifest that contradicts itself: a record may be lost.
 type CheckError struct {
-	Object  string // the input's URI; empty where it is about the whole job
+	Object  string // the input's URI; empty where the error is about the whole job
 	Message string
 }
 
@@ -29,29 +31,27 @@ func (e *CheckError) Error() string {
 
 // A Checker proves from the counts that no record was lost: each object's
 // records are answered or rejected, as many came out as its policy lets out, no
-// object and no output stands there twice, and the totals are the sums. Give it
-// all objects in order, then call Check. The zero value is ready; it holds
+// object and no output stands in the manifest twice, and the totals are the sums. Give the
+// Checker all objects in order, then call Check. The zero value is ready; a Checker holds
 // about 18 bytes an object.
 type Checker struct {
 	sums            Totals
-	ends            Ends
-	inputs, outputs seen
+	inputs, outputs roster.Set
 	first           [len(policies)]*CheckError // the first fault there would be, by the job's policy
 }
 
-// policies are those that a job may have. The configuration, which says which
-// one it is, may stand behind the objects.
+// policies are the policies that a job may have. The configuration, which says the job's
+// policy, may stand behind the objects.
 var policies = [...]string{placeholder, skip, fail}
 
 // Object takes the next object.
 func (c *Checker) Object(o *Object) {
 	c.sums.add(o)
-	c.ends.Add(o.Status)
 	again := ""
-	if c.inputs.add(o.Input.URI) {
+	if c.inputs.Add(o.Input.URI) {
 		again = "stands in the manifest twice"
 	}
-	if o.Output != nil && c.outputs.add(o.Output.URI) && again == "" {
+	if o.Output != nil && c.outputs.Add(o.Output.URI) && again == "" {
 		again = "another object has the same output, " + o.Output.URI
 	}
 	for i, policy := range policies {
@@ -67,12 +67,9 @@ func (c *Checker) Object(o *Object) {
 // Totals are the sums over the objects so far.
 func (c *Checker) Totals() Totals { return c.sums }
 
-// Ends tells how many objects there were so far, by what became of them.
-func (c *Checker) Ends() Ends { return c.ends }
-
-// Check judges the objects by the Config and the Totals of m; it does not look
-// at its Objects. The error is a *CheckError, about the first object that does not add up where it
-// is about one.
+// Check compares the objects that were given with the Config and the Totals of m; the
+// Objects of m are not looked at. The error is a *CheckError, about the first object that does
+// not add up, or about the job.
 func (c *Checker) Check(m *Manifest) error {
 	policy, err := m.policy()
 	if err != nil {
@@ -88,15 +85,6 @@ func (c *Checker) Check(m *Manifest) error {
 	return m.checkTotals(c.sums)
 }
 
-// Check does what a [Checker] does, to a manifest that stands in memory.
-func (m *Manifest) Check() error {
-	var c Checker
-	for i := range m.Objects {
-		c.Object(&m.Objects[i])
-	}
-	return c.Check(m)
-}
-
 // policy is what the configuration says about rejects.
 func (m *Manifest) policy() (string, error) {
 	c := struct {
@@ -109,7 +97,7 @@ func (m *Manifest) policy() (string, error) {
 		}
 	}
 	if c.Answers == "per-batch" && c.OnBad == placeholder {
-		return skip, nil // there is no place for a record in a response that is written as it came
+		return skip, nil // a response that is written as it came has no place for a single record
 	}
 	return c.OnBad, nil
 }
@@ -124,12 +112,16 @@ func (m *Manifest) checkTotals(want Totals) error {
 		{"records_out", got.Out, want.Out},
 		{"records_answered", got.Answered, want.Answered},
 		{"records_rejected", got.Rejected, want.Rejected},
+		{"blank_lines", got.Blank, want.Blank},
 		{"requests", got.Requests, want.Requests},
 		{"retries", got.Retries, want.Retries},
 	} {
 		if n.got != n.want {
 			return &CheckError{Message: fmt.Sprintf("totals.%s is %d, but the objects add up to %d", n.key, n.got, n.want)}
 		}
+	}
+	if !slices.EqualFunc(got.Reasons, want.Reasons, func(a, b Reason) bool { return a.Reason == b.Reason && a.Count == b.Count }) {
+		return &CheckError{Message: "totals.reasons are not what the objects add up to"}
 	}
 	if got.Resumed < 0 || got.Seconds < 0 {
 		return &CheckError{Message: "totals: a negative number"}
@@ -142,7 +134,7 @@ func (o *Object) wrong(policy string) string {
 	if o.OnBad != "" {
 		policy = o.OnBad
 	}
-	for _, n := range []int64{o.Input.Size, o.In, o.Out, o.Answered, o.Rejected, o.Requests, o.Retries} {
+	for _, n := range []int64{o.Input.Size, o.In, o.Out, o.Answered, o.Rejected, o.Blank, o.Requests, o.Retries} {
 		if n < 0 {
 			return fmt.Sprintf("a negative number, %d", n)
 		}
@@ -152,6 +144,9 @@ func (o *Object) wrong(policy string) string {
 	}
 	if o.Output != nil && (o.Output.URI == "" || o.Output.Size < 0) {
 		return "an output without a uri or size"
+	}
+	if msg := o.Reasons.wrong(o.Rejected); msg != "" {
+		return msg
 	}
 	if o.Rejects != nil && o.Rejected == 0 {
 		return "a rejects file, but no records_rejected"
@@ -176,8 +171,7 @@ func (o *Object) sum(what string) string {
 	return fmt.Sprintf("%s: records_in %d, records_answered %d, records_rejected %d", what, o.In, o.Answered, o.Rejected)
 }
 
-// unsettled tells whether records are missing between what went in and what
-// became of it.
+// unsettled tells whether records of the input are neither answered nor rejected.
 func (o *Object) unsettled() bool { return o.Answered != o.In-o.Rejected }
 
 func (o *Object) wrongPublished(policy string) string {

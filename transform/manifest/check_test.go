@@ -40,6 +40,7 @@ func TestCheckFindsWhatDoesNotAddUp(t *testing.T) {
 		{"unknown policy", a, func(_ *Manifest, o *Object) { o.OnBad = "drop" }, `on_bad is "drop"`},
 		{"negative", a, func(_ *Manifest, o *Object) { o.In, o.Out, o.Answered = -1, -1, -1 }, "negative"},
 		{"wrapping around", c, func(_ *Manifest, o *Object) { o.Answered, o.Rejected = math.MaxInt64, 2 }, "more than was read"},
+		{"negative blank lines", a, func(_ *Manifest, o *Object) { o.Blank = -1 }, "negative"},
 		{"an object twice", d, func(m *Manifest, o *Object) { o.Input.URI = m.Objects[a].Input.URI }, "twice"},
 		{"an output twice", d, func(m *Manifest, o *Object) { o.Output.URI = m.Objects[a].Output.URI }, "same output"},
 	} {
@@ -70,7 +71,7 @@ func TestCheckNamesTheFirstObject(t *testing.T) {
 func TestCheckTotals(t *testing.T) {
 	for name, change := range map[string]func(*Totals){
 		"records_in": func(t *Totals) { t.In++ }, "records_out": func(t *Totals) { t.Out++ },
-		"records_answered": func(t *Totals) { t.Answered-- }, "records_rejected": func(t *Totals) { t.Rejected++ },
+		"records_answered": func(t *Totals) { t.Answered-- }, "records_rejected": func(t *Totals) { t.Rejected++ }, "blank_lines": func(t *Totals) { t.Blank++ },
 		"requests": func(t *Totals) { t.Requests++ }, "retries": func(t *Totals) { t.Retries-- },
 		"negative": func(t *Totals) { t.Resumed = -1 },
 	} {

@@ -1,12 +1,11 @@
 // Package manifest is the record of a job: what was read, what was written, and
-// the counts that prove that nothing was lost. It holds the manifest's shape
-// ([Manifest]), the arithmetic it must obey ([Checker]), the comparison with
+// the counts that prove that nothing was lost. The package holds the manifest's shape
+// ([Manifest]), the arithmetic that a manifest must obey ([Checker]), the comparison with
 // what is really there ([Verifier]), and the shape of a line in a rejects file
 // ([Reject]). docs/manifest.md describes both for readers.
 //
 // A job may have millions of objects. So a manifest is written and read object
-// by object ([Writer], [Read]), and checked and compared that way too; Encode,
-// Decode, Check and Verify do the same to one that stands in memory.
+// by object ([Writer], [Read]), and checked and compared that way too.
 package manifest
 
 import (
@@ -14,14 +13,14 @@ import (
 	"time"
 )
 
-// Version is the version of the shape, the number under "version". It grows
+// Version is the version of the shape, the number under "version". Version grows
 // when a reader of the old shape would be misled; a new key alone is no reason.
 const Version = 1
 
 // Status is an object's state at the end of a job.
 type Status string
 
-// The states of an object. There is no other one in a manifest.
+// The states of an object. A manifest has no other states.
 const (
 	Published Status = "published" // its output is visible
 	Held      Status = "held"      // scored to the end, but held back by the policy "fail"
@@ -31,7 +30,7 @@ const (
 // Ends counts objects by what became of them.
 type Ends struct{ Published, Held, Failed int64 }
 
-// Add counts one object. A status that is none is not counted.
+// Add counts one object. An unknown status is not counted.
 func (e *Ends) Add(s Status) {
 	switch s {
 	case Published:
@@ -59,8 +58,9 @@ type Manifest struct {
 	Config json.RawMessage `json:"config"`
 	// Identity is what binds the job across runs, in the engine's own shape.
 	Identity json.RawMessage `json:"identity,omitempty"`
-	Image    *Image          `json:"image,omitempty"` // nil where no hosts were started from one
+	Image    *Image          `json:"image,omitempty"` // nil where no hosts were started from an image
 	Settled  *Settled        `json:"settled,omitempty"`
+	Skipped  []Skipped       `json:"skipped,omitempty"` // files at the inputs that were not read
 	Objects  []Object        `json:"objects"`
 	Totals   Totals          `json:"totals"`
 	Hosts    []Host          `json:"hosts"`
@@ -74,7 +74,7 @@ type Image struct {
 
 // Settled is what a run found for its hosts by itself, or was told.
 type Settled struct {
-	BatchRecords int `json:"batch_records"` // at most so many in a batch, at the end
+	BatchRecords int `json:"batch_records"` // records of a batch at most, at the end of the run
 }
 
 // An Object is what became of one input object.
@@ -85,19 +85,21 @@ type Object struct {
 	Error  string  `json:"error"` // why it failed or is held; else empty
 	Counts
 	Rejects *Rejects `json:"rejects"` // nil without rejects
-	// OnBad is the policy under which the object was published, where it is
-	// not the one in Config: the object stems from an earlier run.
+	Reasons Reasons  `json:"reasons,omitempty"`
+	// OnBad is the policy under which the object was published, where that differs
+	// from the policy in Config: the object stems from an earlier run.
 	OnBad    string `json:"on_bad,omitempty"`
 	Requests int64  `json:"requests"`
 	Retries  int64  `json:"retries"`
 }
 
-// Counts are numbers of records. For a failed object they tell how far it came.
+// Counts are numbers of records. For a failed object the counts tell how far the run came.
 type Counts struct {
 	In       int64 `json:"records_in"`
 	Out      int64 `json:"records_out"`
 	Answered int64 `json:"records_answered"`
 	Rejected int64 `json:"records_rejected"`
+	Blank    int64 `json:"blank_lines"` // of text, which are no records
 }
 
 // Input is an input object as it was read, pinned by ETag, or by size and
@@ -129,7 +131,12 @@ type Totals struct {
 	Retries  int64   `json:"retries"`
 	Resumed  int64   `json:"records_resumed"` // answered by an earlier run's log
 	Seconds  float64 `json:"seconds"`         // of this run, by the clock on the wall
+	Reasons  Reasons `json:"reasons,omitempty"`
 }
+
+// Unanswered tells of a job that had records and got not one answer: nothing of it is
+// worth going on with, whatever its policy let out.
+func (t *Totals) Unanswered() bool { return t.In > 0 && t.Answered == 0 }
 
 // Host is what one host did in this run.
 type Host struct {
@@ -140,10 +147,10 @@ type Host struct {
 	P99       float64 `json:"p99_ms"`
 	Retries   int64   `json:"retries"`
 	Ejections int64   `json:"ejections"`
-	Hedges    int64   `json:"hedges"`             // requests that repeated one which another host was slow with
+	Hedges    int64   `json:"hedges"`             // requests that repeated a request which another host was slow with
 	Rate      float64 `json:"records_per_second"` // over the whole run
 	Limit     int     `json:"limit"`              // requests in flight at once, at the end
-	Limits    []Limit `json:"limits,omitempty"`   // how that went; at most 64 changes
+	Limits    []Limit `json:"limits,omitempty"`   // how the limit changed; at most 64 changes
 }
 
 // Limit is how many requests a host got at once from a moment of the run on.
@@ -152,20 +159,18 @@ type Limit struct {
 	Limit   int     `json:"limit"`
 }
 
-// Sum sets the totals that are sums over the objects, and leaves the others.
-func (m *Manifest) Sum() {
-	t := Totals{Resumed: m.Totals.Resumed, Seconds: m.Totals.Seconds}
-	for i := range m.Objects {
-		t.add(&m.Objects[i])
-	}
-	m.Totals = t
+// Add adds the numbers of more.
+func (c *Counts) Add(more Counts) {
+	c.In += more.In
+	c.Out += more.Out
+	c.Answered += more.Answered
+	c.Rejected += more.Rejected
+	c.Blank += more.Blank
 }
 
 func (t *Totals) add(o *Object) {
-	t.In += o.In
-	t.Out += o.Out
-	t.Answered += o.Answered
-	t.Rejected += o.Rejected
+	t.Counts.Add(o.Counts)
 	t.Requests += o.Requests
 	t.Retries += o.Retries
+	t.Reasons.merge(o.Reasons)
 }

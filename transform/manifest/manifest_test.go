@@ -60,7 +60,7 @@ func TestSampleChecks(t *testing.T) {
 		t.Error(err)
 	}
 	want := Totals{Counts: Counts{In: 15, Out: 7, Answered: 11, Rejected: 3}, Requests: 6, Retries: 1, Resumed: 2, Seconds: 7.5}
-	if m.Totals != want {
+	if !reflect.DeepEqual(m.Totals, want) {
 		t.Errorf("totals %+v, want %+v", m.Totals, want)
 	}
 }
@@ -140,12 +140,12 @@ func TestShape(t *testing.T) {
 		want string
 	}{
 		{"manifest", data, "config finished hosts identity job_id objects started tool totals version"},
-		{"object", objects[0], "error input output records_answered records_in records_out records_rejected rejects requests retries status"},
-		{"object of another policy", objects[3], "error input on_bad output records_answered records_in records_out records_rejected rejects requests retries status"},
+		{"object", objects[0], "blank_lines error input output records_answered records_in records_out records_rejected rejects requests retries status"},
+		{"object of another policy", objects[3], "blank_lines error input on_bad output records_answered records_in records_out records_rejected rejects requests retries status"},
 		{"input", object["input"], "size uri"},
 		{"output", object["output"], "sha256 size uri"},
 		{"rejects", object["rejects"], "sha256 uri"},
-		{"totals", top["totals"], "records_answered records_in records_out records_rejected records_resumed requests retries seconds"},
+		{"totals", top["totals"], "blank_lines records_answered records_in records_out records_rejected records_resumed requests retries seconds"},
 		{"host", hosts[0], "ejections hedges limit p50_ms p99_ms records records_per_second requests retries url"},
 	} {
 		if _, keys := keysOf(t, test.data); strings.Join(keys, " ") != test.want {
@@ -227,8 +227,8 @@ func TestSchemas(t *testing.T) {
 	_, binary := keysOf(t, AppendReject(nil, &Reject{Data: []byte{0xff}}))
 	all := slices.Compact(slices.Sorted(slices.Values(append(text, binary...))))
 	wantKeys(t, "reject", schema(t, "reject"), all)
-	wantKeys(t, "progress", schema(t, "progress"), []string{"bytes", "eta_seconds", "hosts_up", "in_flight", "listed",
-		"records", "records_per_second", "rejects", "resumed", "retries", "time", "total_bytes"})
+	wantKeys(t, "progress", schema(t, "progress"), []string{"bytes", "error", "eta_seconds", "exit_code", "hint", "hosts_up", "in_flight", "listed", "notice",
+		"records", "records_per_second", "rejects", "resumed", "retries", "stack", "standstill", "time", "total_bytes"})
 }
 
 func schema(t *testing.T, name string) map[string]any {

@@ -15,10 +15,10 @@ const maxToken = 16 << 20
 type VersionError struct{ Got int }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("manifest: version %d, this batchmill reads version %d; use the batchmill that wrote it (see \"tool\")", e.Got, Version)
+	return fmt.Sprintf("manifest: version %d, this batchmill reads version %d; its key \"tool\" says what wrote it", e.Got, Version)
 }
 
-// Read reads a manifest of any size. It calls each for every object, in order;
+// Read reads a manifest of any size. Read calls each for every object, in order;
 // the object is valid during the call, and an error of each ends Read and comes
 // back as it is. A nil each passes the objects over. The result has no Objects.
 //
@@ -33,19 +33,6 @@ func Read(r io.Reader, each func(*Object) error) (*Manifest, error) {
 		return nil, err
 	}
 	return d.m, nil
-}
-
-// Decode reads a manifest into memory, objects and all. See [Read].
-func Decode(r io.Reader) (*Manifest, error) {
-	var objects []Object
-	m, err := Read(r, func(o *Object) error {
-		objects = append(objects, *o)
-		return nil
-	})
-	if m != nil {
-		m.Objects = objects
-	}
-	return m, err
 }
 
 type reader struct {
@@ -86,7 +73,7 @@ func (d *reader) document() error {
 }
 
 // value reads what stands under key. The version is judged at once: another
-// one may have other types under the same keys.
+// version may have other types under the same keys.
 func (d *reader) value(key string) error {
 	m := d.m
 	switch key {
@@ -100,26 +87,13 @@ func (d *reader) value(key string) error {
 		return nil
 	case "objects":
 		return d.objects()
-	case "tool":
-		return d.decode(&m.Tool)
-	case "job_id":
-		return d.decode(&m.JobID)
-	case "started":
-		return d.decode(&m.Started)
-	case "finished":
-		return d.decode(&m.Finished)
-	case "config":
-		return d.decode(&m.Config)
-	case "identity":
-		return d.decode(&m.Identity)
-	case "image":
-		return d.decode(&m.Image)
-	case "settled":
-		return d.decode(&m.Settled)
-	case "totals":
-		return d.decode(&m.Totals)
-	case "hosts":
-		return d.decode(&m.Hosts)
+	}
+	fields := map[string]any{
+		"tool": &m.Tool, "job_id": &m.JobID, "started": &m.Started, "finished": &m.Finished, "config": &m.Config,
+		"identity": &m.Identity, "image": &m.Image, "settled": &m.Settled, "skipped": &m.Skipped, "totals": &m.Totals, "hosts": &m.Hosts,
+	}
+	if field, known := fields[key]; known {
+		return d.decode(field)
 	}
 	return d.decode(new(json.RawMessage))
 }
@@ -177,7 +151,7 @@ func (d *reader) decode(v any) error {
 	return nil
 }
 
-// wrong says at which byte of the manifest err happened, where it is about that.
+// wrong says at which byte of the manifest err happened.
 func (d *reader) wrong(err error) error {
 	var syntax *json.SyntaxError
 	var typed *json.UnmarshalTypeError
@@ -203,7 +177,7 @@ type bounded struct {
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.failed != nil { // it stays failed, whatever another try would bring
+	if b.failed != nil { // the reader stays failed, whatever another try would bring
 		return 0, b.failed
 	}
 	left := b.mark + maxToken - b.read

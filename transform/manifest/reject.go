@@ -16,7 +16,7 @@ const maxMessage = 1 << 10
 type Reject struct {
 	Object   string // the input's path below --input
 	Record   int64  // its number in the object, from 1
-	Offset   int64  // where it begins in the (decompressed) object, in bytes
+	Offset   int64  // where the record begins in the (decompressed) object, in bytes
 	Reason   string // machine-readable
 	Status   int    // the host's last HTTP status; 0 where no host was asked or none answered
 	Host     string // the last host that was asked; empty where none was
@@ -26,8 +26,8 @@ type Reject struct {
 }
 
 // AppendReject appends r to dst as one line of JSON with a newline. Data that
-// is not UTF-8 stands in base64 under "data_base64", so that it can always be
-// had back exactly; in the other texts, U+FFFD stands for bytes that are not UTF-8.
+// is not UTF-8 stands in base64 under "data_base64", so that the exact bytes can always be
+// had back; in the other texts, U+FFFD stands for bytes that are not UTF-8.
 func AppendReject(dst []byte, r *Reject) []byte {
 	dst = appendString(append(dst, `{"object":`...), r.Object)
 	dst = strconv.AppendInt(append(dst, `,"record":`...), r.Record, 10)
@@ -67,11 +67,11 @@ func DecodeReject(line []byte) (Reject, error) {
 
 // cut makes s valid and at most maxMessage bytes long, without splitting a rune.
 func cut(s string) string {
-	s = strings.ToValidUTF8(clip(s, 4*maxMessage), "\uFFFD") // clipped first, as it may be huge
+	s = strings.ToValidUTF8(clip(s, 4*maxMessage), "\uFFFD") // clipped first, as s may be huge
 	return clip(s, maxMessage)
 }
 
-// clip is the first n bytes of s, or a few less where they would split a rune.
+// clip is the first n bytes of s, or a few less where n bytes would split a rune.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -223,25 +223,6 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestSeen: what was added is found again, and nothing else is.
-func TestSeen(t *testing.T) {
-	var s seen
-	for round := range 2 {
-		for i := range 100_000 {
-			if s.add(fmt.Sprint("out/", i)) != (round == 1) {
-				t.Fatalf("round %d: %d was there: %v", round, i, round == 0)
-			}
-		}
-	}
-	held := 0
-	for _, b := range s.buckets {
-		held += 8 * cap(b)
-	}
-	if held > 14*100_000 {
-		t.Errorf("%d bytes are held for 100,000", held)
-	}
-}
-
 // FuzzRead: whatever is read for a manifest, nothing panics; and what is one
 // can be written, and read again as the same.
 func FuzzRead(f *testing.F) {

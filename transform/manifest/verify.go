@@ -25,9 +25,9 @@ func (d *Difference) Error() string {
 }
 
 // A Verifier reads the outputs and rejects files that a manifest names, and
-// compares size, checksum, and a rejects file's number of lines. It reads one file at a
-// time and closes each. It does not look at the inputs, and leaves the
-// arithmetic to [Checker]. Make it with [NewVerifier].
+// compares size, checksum, and a rejects file's number of lines. A Verifier reads one file at a
+// time and closes each. The inputs are not looked at, and the
+// arithmetic is [Checker]'s. [NewVerifier] makes a Verifier.
 type Verifier struct {
 	open  func(ctx context.Context, uri string) (io.ReadCloser, error)
 	hash  hash.Hash
@@ -35,12 +35,12 @@ type Verifier struct {
 	size  int64 // of the last file
 	lines int64
 
-	// Files and Bytes are how many were read, rejects files among them, and of outputs alone.
+	// Files counts the files that were read, and Bytes the bytes of outputs, without rejects files.
 	Files, Bytes int64
 }
 
 // NewVerifier makes a Verifier that opens files with open, whose error for a
-// file that is missing is fs.ErrNotExist. Several may work at once, one object each.
+// file that is missing is fs.ErrNotExist. Several Verifiers may work at once, on one object each.
 func NewVerifier(open func(ctx context.Context, uri string) (io.ReadCloser, error)) *Verifier {
 	return &Verifier{open: open, hash: sha256.New(), buf: make([]byte, 256<<10)}
 }
@@ -63,17 +63,6 @@ func (v *Verifier) Object(ctx context.Context, o *Object) error {
 			return err
 		}
 		return v.compare(rej.URI, "records_rejected", o.Rejected, v.lines, rej.SHA256)
-	}
-	return nil
-}
-
-// Verify does what a [Verifier] does, for all objects in order, to the first difference.
-func (m *Manifest) Verify(ctx context.Context, open func(ctx context.Context, uri string) (io.ReadCloser, error)) error {
-	v := NewVerifier(open)
-	for i := range m.Objects {
-		if err := v.Object(ctx, &m.Objects[i]); err != nil {
-			return err
-		}
 	}
 	return nil
 }

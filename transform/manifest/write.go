@@ -3,16 +3,16 @@ package manifest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"time"
+	"slices"
 )
 
-// A Writer writes a manifest object by object, so that no job is too large for
-// it. It gives the same bytes as [Manifest.Encode]: indented, keys in the order
-// of the types, a newline at the end. It checks nothing; see [Checker].
+// A Writer writes a manifest object by object, so that no job is too large. The text is indented, has its keys in the order of the types, and ends with
+// a newline. The same calls give the same bytes. A Writer checks nothing; see [Checker].
 type Writer struct {
 	out     *bufio.Writer
 	buf     bytes.Buffer // one object, or what stands before and behind all
@@ -20,42 +20,30 @@ type Writer struct {
 	err     error
 }
 
-// head is what stands before the objects, tail what stands behind them: their
-// keys, in this order, are those of Manifest.
-type head struct {
-	Version  int             `json:"version"`
-	Tool     string          `json:"tool"`
-	JobID    string          `json:"job_id"`
-	Started  time.Time       `json:"started"`
-	Finished time.Time       `json:"finished"`
-	Config   json.RawMessage `json:"config"`
-	Identity json.RawMessage `json:"identity,omitempty"`
-	Image    *Image          `json:"image,omitempty"`
-	Settled  *Settled        `json:"settled,omitempty"`
-}
-
-type tail struct {
-	Totals Totals `json:"totals"`
-	Hosts  []Host `json:"hosts"`
-}
-
 // NewWriter begins a manifest with what m tells about the job; Objects, Totals
 // and Hosts of m are not used. The error is about Config or Identity not being
 // JSON, or about w.
 func NewWriter(w io.Writer, m *Manifest) (*Writer, error) {
-	h := head{m.Version, m.Tool, m.JobID, m.Started, m.Finished, m.Config, m.Identity, m.Image, m.Settled}
-	if h.Version == 0 {
-		h.Version = Version
-	}
-	if len(h.Config) == 0 {
-		h.Config = json.RawMessage("{}")
+	head := *m
+	head.Objects, head.Totals, head.Hosts = nil, Totals{}, nil
+	head.Version = cmp.Or(m.Version, Version)
+	if len(head.Config) == 0 {
+		head.Config = json.RawMessage("{}")
 	}
 	mw := &Writer{out: bufio.NewWriterSize(w, 64<<10)}
-	if mw.encode("", h) == nil {
-		// Without the end of the object, which goes on.
-		mw.put(bytes.TrimSuffix(mw.buf.Bytes(), []byte("\n}")), ",\n  \"objects\": [")
+	if mw.encode("", &head) == nil {
+		before, _ := mw.aroundObjects()
+		mw.put(before, "[")
 	}
 	return mw, mw.err
+}
+
+// aroundObjects is what stands before and behind the list of objects, of a Manifest that
+// was encoded without objects. Only keys of its top level have two spaces before them.
+func (w *Writer) aroundObjects() (before, behind []byte) {
+	key := []byte("\n  \"objects\": ")
+	before, behind, _ = bytes.Cut(w.buf.Bytes(), append(key, "null"...))
+	return slices.Concat(before, key), behind
 }
 
 // Object writes the next object. After an error the Writer is of no more use.
@@ -72,17 +60,18 @@ func (w *Writer) Object(o *Object) error {
 }
 
 // Close ends the manifest with t, which should be the sums over its objects
-// (see [Checker.Totals]), and hosts. It does not close what the Writer writes to.
+// (see [Checker.Totals]), and hosts. What the Writer writes to is not closed.
 func (w *Writer) Close(t Totals, hosts []Host) error {
 	if hosts == nil {
 		hosts = []Host{}
 	}
-	end := "],\n"
+	end := "]"
 	if w.objects > 0 {
-		end = "\n  " + end
+		end = "\n  ]"
 	}
-	if w.encode("", tail{t, hosts}) == nil {
-		w.put([]byte(end), string(bytes.TrimPrefix(w.buf.Bytes(), []byte("{\n"))), "\n")
+	if w.encode("", &Manifest{Config: json.RawMessage("{}"), Totals: t, Hosts: hosts}) == nil {
+		_, behind := w.aroundObjects()
+		w.put([]byte(end), string(behind), "\n")
 	}
 	if w.err == nil {
 		w.err = w.out.Flush()
@@ -114,22 +103,4 @@ func (w *Writer) put(first []byte, more ...string) {
 		err = errors.Join(err, failed)
 	}
 	w.err = err
-}
-
-// Encode renders a manifest that stands in memory, as a [Writer] does. The same
-// manifest gives the same bytes. The error is about Config or Identity not
-// being JSON, or a number that JSON does not have.
-func (m *Manifest) Encode() ([]byte, error) {
-	var buf bytes.Buffer
-	w, err := NewWriter(&buf, m)
-	if err != nil {
-		return nil, err
-	}
-	for i := range m.Objects {
-		if err := w.Object(&m.Objects[i]); err != nil {
-			return nil, err
-		}
-	}
-	err = w.Close(m.Totals, m.Hosts)
-	return buf.Bytes(), err
 }

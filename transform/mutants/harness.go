@@ -15,18 +15,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// testTimeout bounds the tests of one mutant: some breakages hang. It is many
-// times what the tests take without any.
-const testTimeout = 90 * time.Second
+// The tests of one mutant are ended after a while: some breakages hang. That is
+// shortest, or as many times what the tests take on this machine without any mutant.
+const (
+	shortest = 90 * time.Second
+	manifold = 10
+	// longest is for tests without a mutant, which do not hang.
+	longest = 30 * time.Minute
+)
 
 // harness builds and runs tests of a checkout that it never writes to.
 type harness struct {
 	root   string         // the module's folder
 	temp   string         // for broken copies and test binaries
 	number map[string]int // of the mutants that the binaries hold, by name; the others are built one by one
+	took   sync.Map       // set of tests -> the time.Duration that they take without mutants
 }
 
 func newHarness(ctx context.Context) (*harness, error) {
@@ -94,7 +101,9 @@ func (h *harness) baseline(ctx context.Context, chosen []mutant, jobs int, progr
 	}
 	failures := make([]error, len(sets))
 	each(jobs, len(sets), func(i int) {
-		out, err := h.runTests(ctx, h.temp, sets[i].tests, 0)
+		began := time.Now()
+		out, err := h.runTests(ctx, h.temp, sets[i].tests, 0, longest)
+		h.took.Store(sets[i].tests.String(), time.Since(began))
 		switch {
 		case err != nil:
 			failures[i] = fmt.Errorf("the tests fail without any mutant: %s: %w\n%s", sets[i].tests, err, tail(out))
@@ -119,7 +128,7 @@ func (h *harness) try(ctx context.Context, m mutant) (r result) {
 		}
 		defer func() { _ = os.RemoveAll(folder) }()
 	}
-	out, err := h.runTests(ctx, folder, m.tests, number)
+	out, err := h.runTests(ctx, folder, m.tests, number, h.timeout(m.tests))
 	var failed *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -191,15 +200,22 @@ func (h *harness) overlay(folder string, texts map[string]string) (string, error
 	return overlay, os.WriteFile(overlay, list, 0o666)
 }
 
+// timeout is for how long the tests may run with a mutant.
+func (h *harness) timeout(t tests) time.Duration {
+	took, _ := h.took.Load(t.String())
+	d, _ := took.(time.Duration)
+	return max(shortest, manifold*d)
+}
+
 // runTests runs the binaries in folder as the go command would, with the mutant
 // of this number alive. It returns stdout and stderr together.
-func (h *harness) runTests(ctx context.Context, folder string, t tests, number int) ([]byte, error) {
+func (h *harness) runTests(ctx context.Context, folder string, t tests, number int, timeout time.Duration) ([]byte, error) {
 	// The test's own timeout says more; this one ends a binary that cannot.
-	ctx, cancel := context.WithTimeout(ctx, testTimeout+30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, timeout+30*time.Second)
 	defer cancel()
 	var all []byte
 	for _, pkg := range t.packages {
-		cmd := exec.CommandContext(ctx, filepath.Join(folder, path.Base(pkg)+".test"), t.args()...)
+		cmd := exec.CommandContext(ctx, filepath.Join(folder, path.Base(pkg)+".test"), append(t.args(), "-test.timeout", timeout.String())...)
 		cmd.Dir = filepath.Join(h.root, filepath.FromSlash(pkg))
 		cmd.Env = append(os.Environ(), "PWD="+cmd.Dir, switchVariable+"="+strconv.Itoa(number))
 		cmd.WaitDelay = 5 * time.Second // a child may hold the pipe open
@@ -214,7 +230,7 @@ func (h *harness) runTests(ctx context.Context, folder string, t tests, number i
 
 // args are those of the test binaries.
 func (t tests) args() []string {
-	args := []string{"-test.paniconexit0", "-test.short", "-test.failfast", "-test.timeout", testTimeout.String()}
+	args := []string{"-test.paniconexit0", "-test.short", "-test.failfast"}
 	if t.run != "" {
 		args = append(args, "-test.run", t.run)
 	}

@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	only := flags.String("run", "", "try only mutants whose name matches this `regexp`")
 	jobs := flags.Int("j", 2, "how many to try at a time")
+	count := flags.String("count", "", "append to this `file` how many were tried")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -71,7 +72,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := h.baseline(ctx, chosen, *jobs, stderr); err != nil {
 		return err
 	}
-	return report(stdout, h.tryAll(ctx, chosen, *jobs, stderr))
+	results := h.tryAll(ctx, chosen, *jobs, stderr)
+	return errors.Join(report(stdout, results), appendCount(*count, len(results)))
+}
+
+// appendCount lets a tier of the tests tell how many mutants there were: docs/testing.md.
+func appendCount(name string, n int) error {
+	if name == "" {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, n, "mutants")
+	return errors.Join(err, f.Close())
 }
 
 // tryAll tries the mutants, jobs at a time, and keeps their order.

@@ -6,7 +6,8 @@ const (
 	csvPkg      = "./formats/csv"
 	jsonlPkg    = "./formats/jsonl"
 	workersPkg  = "./workers"
-	enginePkg   = "./transform"
+	http1Pkg    = "./workers/http1"
+	enginePkg   = "./transform/jobtest"
 	storePkg    = "./transform/store"
 	manifestPkg = "./transform/manifest"
 )

@@ -6,6 +6,7 @@ const (
 	parquetPkg  = "./formats/parquet"
 	encodePkg   = "./formats/parquet/encode"
 	splicePkg   = "./formats/parquet/splice"
+	thriftPkg   = "./formats/parquet/thrift"
 )
 
 // compressMutants break the reading and writing of compressed text.
@@ -28,6 +29,18 @@ func compressMutants() []mutant {
 	}, {
 		name: "bomb-not-capped", promise: "9: what is decompressed is capped", file: "formats/compress/reader.go", tests: all(compressPkg),
 		edits: []edit{{"over > 0 && r.codec != None", "over > 1<<60 && r.codec != None"}},
+	}}
+}
+
+// thriftMutants break the reading of footers and page headers.
+func thriftMutants() []mutant {
+	const file = "formats/parquet/thrift/thrift.go"
+	return []mutant{{
+		name: "thrift-list-believed", promise: "7: no size in a footer is believed before its bytes are there", file: file, tests: all(thriftPkg),
+		edits: []edit{{"if n > uint64(len(r.data)-r.at) {\n\t\tr.Fail(ErrTruncated)\n\t\treturn 0", "if n > 1<<62 {\n\t\tr.Fail(ErrTruncated)\n\t\treturn 0"}},
+	}, {
+		name: "thrift-lists-nest-freely", promise: "7: lists in a footer do not take the stack", file: file, tests: all(thriftPkg),
+		edits: []edit{{"if depth > maxDepth {\n\t\tr.Fail(errDeep)\n\t}\n\tif r.price", "if r.price"}},
 	}}
 }
 
@@ -97,13 +110,13 @@ func spliceMutants() []mutant {
 func parquetJobMutants() []mutant {
 	return []mutant{{
 		name: "layout-not-logged", promise: "5: how answers become columns is settled once", file: "transform/assemble.go", tests: engine("^TestRetryKeepsTheLayout"),
-		edits: []edit{{"return a.state.note(entryLayout, a.learned)", "return nil"}},
+		edits: []edit{{"return a.ledger.FixLayout(a.learned)", "return nil"}},
 	}, {
-		name: "time-in-lineage", promise: "5: nothing in an output depends on time", file: "transform/parquet.go", tests: engine(simulation),
-		edits: []edit{{"{\"batchmill \" + Version, ", "{\"batchmill \" + time.Now().Format(time.RFC3339Nano), "}, {"import (\n", "import (\n\t\"time\"\n"}},
+		name: "time-in-lineage", promise: "5: nothing in an output depends on time", file: "transform/codec/parquet.go", tests: engine(simulation),
+		edits: []edit{{"{\"batchmill \" + job.Version, ", "{\"batchmill \" + job.Version + time.Now().Format(time.RFC3339Nano), "}, {"import (\n", "import (\n\t\"time\"\n"}},
 	}, {
-		name: "cut-sample-believed", promise: "8: a read error is never the end of a sample", file: "transform/plan.go", tests: engine("^TestTableStoreFaults"),
-		edits: []edit{{"if rc.failed != nil { // a shorter", "if rc.failed != nil && err != nil { // a shorter"}},
+		name: "cut-sample-believed", promise: "8: a read error is never the end of a sample", file: "transform/plan/plan.go", tests: engine("^TestTableStoreFaults"),
+		edits: []edit{{"if rc.failed != nil {\n", "if rc.failed != nil && err != nil {\n"}},
 	}, {
 		name: "guess-not-logged", promise: "5: a resumed run has the layout that objects were published with", file: "transform/assemble.go", tests: engine("^TestGuessedLayout"),
 		edits: []edit{{"if !answered && !pin {", "if !answered {"}},

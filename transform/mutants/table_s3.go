@@ -54,6 +54,52 @@ func s3Mutants() []mutant {
 	}, {
 		name: "uploads-of-others-ended", promise: "clean: what a job does not write stays", file: "transform/store/s3/clean.go", tests: onS3("^TestClean$"),
 		edits: []edit{{"if !ok || !mine(name) {", "if !ok {"}},
+	}, {
+		name: "withdrawn-though-anothers", promise: "8: a run that slept takes back its own segment and no other", file: appends, tests: onS3("^TestWithdrawAmidOthers$"),
+		edits: []edit{{"if err != nil || found.nonce != a.nonce() {", `if err != nil || found.nonce == "" {`}},
+	}, {
+		name: "claimed-beginning-withdrawn", promise: "8: a log that was claimed keeps its beginning", file: appends, tests: onS3("^TestWithdrawAmidOthers$"),
+		edits: []edit{{"if a.base == a.last {\n\t\treturn a.removeEnd(ctx)\n\t}\n", ""}},
+	}, {
+		name: "log-of-another-beginning-taken", promise: "5: a log is the one that was read, not one of its size", file: appends, tests: onS3("^TestSameSizeAnotherLog$"),
+		edits: []edit{{"ok && seen > 0 && read != t.beginning() {", "ok && seen > 0 && read != t.log && seen < 0 {"}},
+	}, {
+		name: "new-log-removed-by-a-sleeper", promise: "8: a run that slept removes nothing of a log that was begun meanwhile", file: "transform/store/s3/remove.go", tests: onS3("^TestAsleepAmidRemoval$"),
+		edits: []edit{{"if isMissing(err) || err == nil && found.nonce != a.nonce() {\n\t\treturn store.ErrSuperseded", "if isMissing(err) || err == nil && found.nonce != a.nonce() {\n\t\treturn nil"}},
+	}, {
+		name: "upload-of-nobody", promise: "6: an upload that is begun just as the run ends is ended", file: "transform/store/s3/parts.go", tests: onS3("^TestCancelledBeginning$"),
+		edits: []edit{{"ctx, cancel := o.outlasting()", "ctx, cancel := context.WithCancel(o.ctx)"}},
+	}}
+}
+
+// simulatedMutants break the store on S3 where its own tests do not notice: they
+// pass with each of the first five, in front of a real server too, and with the last
+// two where there is none. Whole jobs notice, whose runs begin, read, finish and remove
+// beside each other.
+func simulatedMutants() []mutant {
+	const contests = "^(TestSleeperHarmsNothing|TestNewestRunWins)$"
+	const logs, third = "transform/store/s3/log.go", "if damaged++; damaged == 3 {"
+	return []mutant{{
+		name: "damage-believed-at-once", promise: "8: a log that another run removes just now is not a damaged one", file: logs, tests: engine(contests),
+		edits: []edit{{third, "if damaged++; damaged == 1 {"}},
+	}, {
+		name: "damage-believed-at-the-second-look", promise: "8: nor where its removal takes longer than a look", file: logs, tests: engine(contests),
+		edits: []edit{{third, "if damaged++; damaged == 2 {"}},
+	}, {
+		name: "removed-log-is-damage", promise: "8: a log that goes while it is read was removed by a run that has finished", file: "transform/store/s3/segments.go", tests: engine(contests),
+		edits: []edit{{"case errors.Is(err, fs.ErrNotExist), err == nil && t.log != r.log:\n\t\treturn store.ErrGrown", "case errors.Is(err, fs.ErrNotExist) && t != nil:\n\t\treturn store.ErrGrown"}},
+	}, {
+		name: "log-as-old-as-its-beginning", promise: "9: a log tells when it grew last, so that a run at work is seen", file: logs, tests: engine("^TestIdleRunIsSeen$"),
+		edits: []edit{{"ModTime: t.segments[len(t.segments)-1].modified}", "ModTime: t.segments[0].modified}"}},
+	}, {
+		name: "one-probe-for-all", promise: "8: runs that begin together probe the service beside each other", file: "transform/store/s3/probe.go", tests: engine(contests),
+		edits: []edit{{`name := "probe-" + newNonce()`, `name := "probe"`}},
+	}, {
+		name: "owner-forgotten", promise: "5: an object tells whose it is to a run that goes on with the job", file: "transform/store/s3/stat.go", tests: engine(contests),
+		edits: []edit{{"if strings.EqualFold(key, metaJob) {", "if strings.EqualFold(key, metaJob) && key == \"\" {"}},
+	}, {
+		name: "upload-bears-no-job", promise: "5: an object of many parts is known as its job's, as one of a single put is", file: "transform/store/s3/parts.go", tests: engine(contests),
+		edits: []edit{{"Metadata: o.meta, ContentType: mediaType(o.name),\n\t}\n\tif o.checksum {", "Metadata: map[string]string{metaNonce: o.nonce}, ContentType: mediaType(o.name),\n\t}\n\tif o.checksum {"}},
 	}}
 }
 
@@ -61,19 +107,19 @@ func s3Mutants() []mutant {
 func takeoverMutants() []mutant {
 	const contests = "^(TestSleeperHarmsNothing|TestNewestRunWins)$"
 	return []mutant{{
-		name: "grown-log-not-read-again", promise: "8: a run that starts takes over at once", file: "transform/run.go", tests: engine(contests),
+		name: "grown-log-not-read-again", promise: "8: a run that starts takes over at once", file: "transform/ledger/takeover.go", tests: engine(contests),
 		edits: []edit{{"const takeovers = 5", "const takeovers = 1"}},
 	}, {
-		name: "own-output-refused", promise: "5: what an older run of the job published is the job's", file: "transform/sink.go", tests: engine(contests),
+		name: "own-output-refused", promise: "5: what an older run of the job published is the job's", file: "transform/ledger/settle.go", tests: engine(contests),
 		edits: []edit{{"\tif !ours {\n", "\tif ours || !ours {\n"}},
 	}, {
-		name: "uploads-left-behind", promise: "6: uploads that a run left which died are ended", file: "transform/claim.go", tests: engine(simulation),
+		name: "uploads-left-behind", promise: "6: uploads that a run left which died are ended", file: "transform/ledger/begin.go", tests: engine(simulation),
 		edits: []edit{{"(store.Distant); !ok || !distant {", "(store.Distant); !ok || distant {"}},
 	}, {
-		name: "moved-time-is-a-change", promise: "5: inputs are pinned by their ETag where they have one", file: "transform/source.go", tests: engine(simulation),
-		edits: []edit{{`(a.ETag != "" || a.ModTime.Equal(b.ModTime))`, `a.ModTime.Equal(b.ModTime)`}},
+		name: "moved-time-is-a-change", promise: "5: inputs are pinned by their ETag where they have one", file: "transform/plan/source.go", tests: engine(simulation),
+		edits: []edit{{`if a.ETag != "" || b.ETag != "" || a.Size != b.Size {`, `if a.Size != b.Size {`}},
 	}, {
-		name: "changed-object-with-an-etag", promise: "5: another ETag is another content", file: "transform/source.go", tests: engine("^TestPinnedByETag$"),
-		edits: []edit{{"a.Size == b.Size && a.ETag == b.ETag &&", "a.Size == b.Size &&"}},
+		name: "changed-object-with-an-etag", promise: "5: another ETag is another content", file: "transform/plan/source.go", tests: tested("./transform/plan", "^TestPinnedByETag$"),
+		edits: []edit{{"return a.Size == b.Size && a.ETag == b.ETag", "return a.Size == b.Size"}},
 	}}
 }

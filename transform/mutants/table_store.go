@@ -28,6 +28,15 @@ func storeMutants() []mutant {
 		name: "lock-of-a-removed-file", promise: "5: two runs of one job exclude each other", file: "transform/store/disk_keep.go", tests: all(storePkg),
 		edits: []edit{{"if same {", "if same || f != nil {"}},
 	}, {
+		name: "link-out-followed", promise: "security: no link leads out of an input unasked", file: "transform/store/disk.go", tests: tested(storePkg, "^TestInputLinks$"),
+		edits: []edit{{"d.confined = !follow", "d.confined = follow"}},
+	}, {
+		name: "odd-name-ends-the-list", promise: "an object whose name is not UTF-8 fails alone", file: "transform/store/disk_list.go", tests: tested(storePkg, "^TestNamesThatAreNotUTF8$"),
+		edits: []edit{{"l.yield(fileInfo(ShownName(name), fi), nil)", "l.yield(fileInfo(name, fi), nil)"}},
+	}, {
+		name: "others-writing-not-seen", promise: "security: a manifest that others can write is told apart", file: "transform/store/disk_guard_unix.go", tests: all(storePkg),
+		edits: []edit{{"fi.Mode().Perm()&0o022 != 0", "fi.Mode().Perm()&0o020 != 0"}},
+	}, {
 		name: "probe-takes-the-lock", promise: "9: who asks for a job's status keeps nobody out", file: "transform/store/disk_probe.go", tests: all(storePkg),
 		edits: []edit{{"\tdefer f.Close()\n", ""}},
 	}, {

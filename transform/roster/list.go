@@ -1,6 +1,6 @@
 // Package roster holds what is known about each of very many objects without
-// holding it in memory: a [List] of records that can be read in any order, and
-// an [Index] that finds them by name.
+// holding it in memory: a [List] of records that can be read in any order, an
+// [Index] that finds the records by name, and a [Set] of names.
 package roster
 
 import (
@@ -23,7 +23,7 @@ const (
 // A List is a list of records of any size, which only grows. What does not fit into
 // memory is in a temporary file that has no name any more, so that it is gone
 // with the process. Records are best read in the order of their numbers. The
-// methods may be called at the same time. The zero value is an empty list; it must be closed.
+// methods may be called at the same time. The zero value is an empty list; a List must be closed.
 type List struct {
 	mu     sync.Mutex
 	n      int
@@ -31,11 +31,11 @@ type List struct {
 	file   *os.File
 	named  string // where a file that is open cannot be removed
 	filed  int64  // bytes in file
-	tail   []byte // what comes behind them
+	tail   []byte // what comes behind the file
 
 	window   []byte // a part of the file
 	windowAt int64
-	next     int // the record behind the one that was read last
+	next     int // the record behind the record that was read last
 	nextAt   int64
 }
 
@@ -134,7 +134,7 @@ func (l *List) end(at int64) int64 {
 	return l.filed + int64(len(l.tail))
 }
 
-// view is the n bytes from at on, or what there is of them. It is valid until the next call.
+// view is the n bytes from at on, or as many as there are. The view is valid until the next call.
 func (l *List) view(at int64, n int) ([]byte, error) {
 	n = int(min(int64(n), l.end(at)-at))
 	if at >= l.filed {

@@ -158,30 +158,45 @@ func TestIndex(t *testing.T) {
 			t.Fatalf("%s: found %v", text(i), found)
 		}
 	}
-	compared := 0
-	a, b, found, err := x.Twice(func(a, b int) (bool, error) { compared++; return text(a) == text(b), nil })
-	if a != 0 || b != n-3 || !found || err != nil || compared > 100 {
-		t.Errorf("%d and %d (%v, %v), compared %d times", a, b, found, err, compared)
-	}
-	broken := errors.New("broken")
-	if _, _, _, err := x.Twice(func(int, int) (bool, error) { return false, broken }); err != broken {
-		t.Errorf("error %v", err)
-	}
-	if _, _, found, err := x.Twice(func(int, int) (bool, error) { return false, nil }); found || err != nil {
-		t.Errorf("found %v, %v", found, err)
-	}
 }
 
-// TestIndexOfOneText: everything is the same; that costs one comparison.
+// TestIndexOfOneText: one text may have many numbers, and the smallest is found first.
 func TestIndexOfOneText(t *testing.T) {
 	x := NewIndex(0)
 	for i := range 10_000 {
-		x.Add("x", i)
+		x.Add("x", 9_999-i)
 	}
 	x.Sort()
-	compared := 0
-	a, b, found, _ := x.Twice(func(a, b int) (bool, error) { compared++; return true, nil })
-	if a != 0 || b != 1 || !found || compared != 1 {
-		t.Errorf("%d, %d, %v, compared %d times", a, b, found, compared)
+	want := 0
+	for number := range x.Find("x") {
+		if number != want {
+			t.Fatalf("found %d, want %d", number, want)
+		}
+		want++
+	}
+	if want != 10_000 {
+		t.Errorf("found %d numbers", want)
+	}
+}
+
+// TestSet: what was added is found again, and nothing else is.
+func TestSet(t *testing.T) {
+	var s Set
+	for round := range 2 {
+		for i := range 100_000 {
+			if s.Add(fmt.Sprint("out/", i)) != (round == 1) {
+				t.Fatalf("round %d: %d was there: %v", round, i, round == 0)
+			}
+		}
+	}
+	if !s.Has("out/0") || s.Has("out") || new(Set).Has("") {
+		t.Error("the set holds other texts than were added")
+	}
+	held := 0
+	for _, b := range s.buckets {
+		held += 8 * cap(b)
+	}
+	if held > 14*100_000 {
+		t.Errorf("%d bytes are held for 100,000", held)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 var (
@@ -19,15 +20,17 @@ var (
 	_ Keeper  = (*Disk)(nil)
 	_ Locker  = (*Disk)(nil)
 	_ Cleaner = (*Disk)(nil)
+	_ Guarded = (*Disk)(nil)
 )
 
 // Disk is a store in a directory. All that it writes, it writes through an
 // [os.Root], so that neither a name nor a symbolic link in the directory leads
 // out of it. It reads through symbolic links to files, since people
-// compose input directories of them.
+// compose input directories of them; an input ([OpenInput]) only those that stay inside.
 type Disk struct {
-	dir  string
-	root *os.Root
+	dir      string
+	root     *os.Root
+	confined bool // Open follows no link out of the directory
 
 	mu      sync.Mutex
 	writing map[string]bool     // temporary files in use by this process
@@ -47,6 +50,17 @@ func OpenDisk(dir string, create bool) (*Disk, error) {
 		return nil, wrap("open", dir, err)
 	}
 	return &Disk{dir: dir, root: root, writing: map[string]bool{}, durable: map[string]struct{}{}}, nil
+}
+
+// OpenInput opens the directory dir for reading. Unless follow is set, an object that is a
+// link out of dir, or behind one, or an absolute link, is listed and not opened: the error
+// is ErrRefused. Whoever can write to dir would else choose what else of this machine is read.
+func OpenInput(dir string, follow bool) (*Disk, error) {
+	d, err := OpenDisk(dir, false)
+	if err == nil {
+		d.confined = !follow
+	}
+	return d, err
 }
 
 // mkdirAll is os.MkdirAll, but what it makes outlives a power cut.
@@ -111,8 +125,30 @@ func (d *Disk) Stat(ctx context.Context, name string) (Info, error) {
 }
 
 // Open reads the file called name, which must be a regular file or a symbolic
-// link to one: opening anything else may never return, or have effects.
+// link to one: opening anything else may never return, or have effects. A file that changed
+// just now is opened when the next change will bear another time.
 func (d *Disk) Open(ctx context.Context, name string) (Reader, Info, error) {
+	r, info, err := d.open(ctx, name)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	if wait := unripe(info.ChangeTime, time.Now()); wait > 0 {
+		if err = sleep(ctx, wait); err == nil {
+			info, err = r.Stat()
+		}
+	}
+	if err != nil {
+		r.Close()
+		return nil, Info{}, err
+	}
+	return r, info, nil
+}
+
+// open is Open of a file whose times do not matter.
+func (d *Disk) open(ctx context.Context, name string) (*diskReader, Info, error) {
+	if ValidName(name) && d.odd(name) != "" {
+		return nil, Info{}, wrap("open", d.URI(name), errNotUTF8)
+	}
 	if _, err := d.Stat(ctx, name); err != nil {
 		var e *Error
 		if errors.As(err, &e) {
@@ -122,19 +158,18 @@ func (d *Disk) Open(ctx context.Context, name string) (Reader, Info, error) {
 	}
 	// Looked at once more when open, and not blocking: it may have been
 	// replaced by a named pipe in between.
-	f, err := os.OpenFile(d.URI(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := d.openFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK)
 	if err != nil {
 		return nil, Info{}, wrap("open", d.URI(name), notExist(err))
 	}
-	fi, err := f.Stat()
-	if err == nil {
-		err = regular(fi)
-	}
+	r := &diskReader{f: f, name: name, uri: d.URI(name)}
+	info, names, err := r.stat()
 	if err != nil {
 		f.Close()
 		return nil, Info{}, wrap("open", d.URI(name), notExist(err))
 	}
-	return &diskReader{f: f, uri: d.URI(name)}, fileInfo(name, fi), nil
+	r.names = names
+	return r, info, nil
 }
 
 func fileInfo(name string, fi fs.FileInfo) Info {
@@ -155,12 +190,13 @@ type kindError struct {
 	kind string
 	hint string
 	none bool // as good as not there
+	odd  bool // it stands among files, and does not concern them
 }
 
 func (e *kindError) Error() string { return "it is a " + e.kind + e.hint }
 
 func (e *kindError) Is(target error) bool {
-	return target == ErrNoFile || e.none && target == fs.ErrNotExist
+	return target == ErrNoFile || e.none && target == fs.ErrNotExist || e.odd && target == ErrRefused
 }
 
 // regular refuses everything but a regular file.
@@ -172,18 +208,43 @@ func regular(fi fs.FileInfo) error {
 	case mode.IsDir():
 		return &kindError{kind: "directory", hint: ", not a file", none: true}
 	case mode&fs.ModeNamedPipe != 0:
-		return &kindError{kind: "named pipe", hint: move}
+		return &kindError{kind: "named pipe", hint: move, odd: true}
 	case mode&fs.ModeSocket != 0:
-		return &kindError{kind: "socket", hint: move}
+		return &kindError{kind: "socket", hint: move, odd: true}
 	default:
-		return &kindError{kind: "device or other special file", hint: move}
+		return &kindError{kind: "device or other special file", hint: move, odd: true}
 	}
 }
 
 // diskReader names the file in its errors.
 type diskReader struct {
-	f   *os.File
-	uri string
+	f     *os.File
+	name  string
+	uri   string
+	names uint64 // that the file had when it was opened
+}
+
+// Stat looks at the open file again. A file that has got or lost a name since it was
+// opened, as by another file's in its place, has no ChangeTime: that would only tell when.
+func (r *diskReader) Stat() (Info, error) {
+	info, names, err := r.stat()
+	if names != r.names {
+		info.ChangeTime = time.Time{}
+	}
+	return info, wrap("stat", r.uri, err)
+}
+
+func (r *diskReader) stat() (info Info, names uint64, err error) {
+	fi, err := r.f.Stat()
+	if err == nil {
+		err = regular(fi)
+	}
+	if err != nil {
+		return Info{}, 0, err
+	}
+	info = fileInfo(r.name, fi)
+	info.ChangeTime, names, err = changeTime(r.f)
+	return info, names, err
 }
 
 func (r *diskReader) Read(p []byte) (int, error) {

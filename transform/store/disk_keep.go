@@ -8,9 +8,13 @@ import (
 	"os"
 )
 
-// ReadLog is Open: a log is a file like others.
+// ReadLog is Open without a wait: a log only grows.
 func (d *Disk) ReadLog(ctx context.Context, name string) (Reader, Info, error) {
-	return d.Open(ctx, name)
+	r, info, err := d.open(ctx, name)
+	if err != nil {
+		return nil, Info{}, err
+	}
+	return r, info, nil
 }
 
 // Append opens the file called name for appending. What it creates, folders

@@ -4,21 +4,21 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"iter"
 	"os"
 	"path"
 	"slices"
-	"unicode/utf8"
+	"strings"
 )
 
 // List yields the files at or below prefix by name, all but temporary ones. It
 // holds the entries of one folder for each level, not those of the whole tree.
 // A symbolic link to a file is a file; one to a folder could lead in circles or
-// into another tree, and is an error, like all that is neither file nor folder.
-// Only in the hidden parts of a tree (a name that begins with "." or "_"), where no
-// input can be, such things are left out: a virtual environment has them.
+// into another tree, and is an error. A pipe, a socket or a device is listed, and cannot be opened.
+// Only in the parts of a tree that are [Hidden], where no
+// input can be, such things are left out: a virtual environment has them. A name that is
+// not UTF-8 is listed as ShownName writes it; its object cannot be opened.
 func (d *Disk) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		if err := checkPrefix("list", d.URI(prefix), prefix); err != nil {
@@ -49,6 +49,7 @@ func (l *lister) start(prefix string) error {
 	if prefix == "" {
 		return l.folder("", false)
 	}
+	prefix = cmp.Or(l.d.odd(prefix), prefix)
 	fi, err := os.Lstat(l.d.URI(prefix))
 	if errors.Is(notExist(err), fs.ErrNotExist) {
 		return nil
@@ -74,11 +75,7 @@ func (l *lister) folder(name string, hidden bool) error {
 			continue
 		}
 		full := path.Join(name, e.Name())
-		if !utf8.ValidString(e.Name()) {
-			err := fmt.Errorf("%w: %q is not UTF-8; rename it", ErrBadName, full)
-			return wrap("list", l.d.URI(full), err)
-		}
-		if err := l.entry(full, e.Type(), hidden || isHidden(e.Name())); err != nil {
+		if err := l.entry(full, e.Type(), hidden || Hidden(e.Name())); err != nil {
 			return err
 		}
 	}
@@ -89,12 +86,17 @@ func (l *lister) folder(name string, hidden bool) error {
 // before "a/b", although "a" comes before "a.csv".
 func sortKey(e fs.DirEntry) string {
 	if e.IsDir() {
-		return e.Name() + "/"
+		return ShownName(e.Name()) + "/"
 	}
-	return e.Name()
+	return ShownName(e.Name())
 }
 
-func isHidden(base string) bool { return base[0] == '.' || base[0] == '_' }
+// Hidden tells whether an element of a name is that of something that is no data:
+// batchmill's own files, and those of other tools, begin with "_" or ".". A partition's
+// name, as in _year=2024, is data.
+func Hidden(element string) bool {
+	return strings.HasPrefix(element, ".") || strings.HasPrefix(element, "_") && !strings.Contains(element, "=")
+}
 
 // entry yields the file called name, or what is below the folder of that name.
 func (l *lister) entry(name string, kind fs.FileMode, hidden bool) error {
@@ -108,9 +110,11 @@ func (l *lister) entry(name string, kind fs.FileMode, hidden bool) error {
 	switch {
 	case errors.Is(err, errGone), err != nil && hidden && isKind(err):
 		return nil
+	case errors.Is(err, ErrRefused): // the object cannot be opened, and says why
 	case err != nil:
 		return wrap("list", l.d.URI(name), err)
-	case !l.yield(fileInfo(name, fi), nil):
+	}
+	if !l.yield(fileInfo(ShownName(name), fi), nil) {
 		return errStopped
 	}
 	return nil

@@ -209,17 +209,6 @@ func TestDiskListLeavesOutOddThingsWhereNoInputCanBe(t *testing.T) {
 	}
 }
 
-func TestDiskListRefusesNamesThatAreNotUTF8(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "bad\xff"), nil, 0o666); err != nil {
-		t.Skip("the filesystem refuses such names itself")
-	}
-	_, err := listed(t, openDisk(t, dir), "")
-	if !errors.Is(err, store.ErrBadName) || !strings.Contains(err.Error(), `\xff`) {
-		t.Errorf("error %v, want the name, quoted", err)
-	}
-}
-
 func TestDiskFolderIsNoObject(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, "x", dir, "folder", "file")

@@ -5,6 +5,7 @@ package store
 import (
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,16 @@ func syncDir(dir *os.File) error {
 		return nil
 	}
 	return err
+}
+
+// changeTime is when the content of an open file, or its name, owner or mode, changed last,
+// and how many names the file has.
+func changeTime(f *os.File) (changed time.Time, names uint64, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return time.Time{}, 0, err
+	}
+	return time.Unix(st.Ctim.Unix()), uint64(st.Nlink), nil
 }
 
 // lockFile locks an open file until it is closed, or fails with ErrLocked.

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -10,6 +11,9 @@ import (
 // syncDir does nothing: Windows cannot sync a folder, and its filesystems keep
 // a journal of names.
 func syncDir(*os.File) error { return nil }
+
+// changeTime is none: only the time of modification tells.
+func changeTime(*os.File) (time.Time, uint64, error) { return time.Time{}, 0, nil }
 
 // lockFile locks an open file until it is closed, or fails with ErrLocked.
 func lockFile(f *os.File) error {

@@ -148,7 +148,7 @@ func (m *Memory) Open(ctx context.Context, name string) (Reader, Info, error) {
 		return nil, Info{}, err
 	}
 	h := m.handle(name)
-	return &memReader{memHandle: h, r: bytes.NewReader(f.data)}, f.info(name), nil
+	return &memReader{memHandle: h, r: bytes.NewReader(f.data), info: f.info(name)}, f.info(name), nil
 }
 
 // file is a copy of the file's state.

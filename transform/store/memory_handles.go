@@ -47,7 +47,15 @@ func (h *memHandle) Close() error {
 
 type memReader struct {
 	memHandle
-	r *bytes.Reader
+	r    *bytes.Reader
+	info Info
+}
+
+// Stat is what Open told: what was opened stays as it is, whatever the name stands for now.
+func (r *memReader) Stat() (Info, error) {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	return r.info, r.alive("stat")
 }
 
 func (r *memReader) Read(p []byte) (int, error) {

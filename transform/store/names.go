@@ -36,6 +36,9 @@ func below(name, prefix string) bool {
 	return ok && (prefix == "" || rest == "" || rest[0] == '/')
 }
 
+// escapes is what os.Root says of a link that leads out of it; the error has no type.
+const escapes = "path escapes from parent"
+
 // wrap makes err a *Error, or nil where it is nil. It takes off the system's own
 // wrapping, which would name the operation and the path a second time.
 func wrap(op, uri string, err error) error {
@@ -52,6 +55,9 @@ func wrap(op, uri string, err error) error {
 	}
 	if errors.As(err, &call) {
 		err = call.Err
+	}
+	if err.Error() == escapes {
+		err = &kindError{kind: "symbolic link that leads out of its folder", hint: "; put a folder there in its place, or name another folder"}
 	}
 	return &Error{Op: op, URI: uri, Err: err}
 }

@@ -23,6 +23,12 @@ type Info struct {
 	Size    int64
 	ModTime time.Time
 	ETag    string
+	// ChangeTime is when the object, or what the system keeps about the object, changed
+	// last: nobody can set that time back. Only an open object may have one.
+	ChangeTime time.Time
+	// Encoding is the object's Content-Encoding, which only an open object tells; "" where the store has
+	// none. The bytes are as they are stored.
+	Encoding string
 }
 
 // A Store holds objects. Its methods may be called concurrently.
@@ -48,6 +54,10 @@ type Store interface {
 type Reader interface {
 	io.ReadCloser
 	io.ReaderAt
+	// Stat describes what is open as it is now. The Info is another one than Open's if
+	// any byte was overwritten since Open returned. What was put in the object's place under
+	// its name does not matter: the reader still has the object that was opened.
+	Stat() (Info, error)
 }
 
 // Mode says what Commit does when the name is taken.
@@ -90,15 +100,15 @@ type Keeper interface {
 	Spill(ctx context.Context, name string) (Spill, error)
 }
 
-// An Appender is a log that only grows, but for a torn tail that is cut.
+// An Appender is a log that only grows, but for a tail, torn or behind damage, that is cut.
 type Appender interface {
 	io.Writer
 	// Sync makes all that was written durable. The error is ErrSuperseded when another
 	// Appender was opened since. After an error nothing is known about what is
 	// durable, and the Appender must not be used again.
 	Sync() error
-	// Truncate cuts the log to size bytes. A store that never keeps half of
-	// what was synced may refuse every size but 0 and the present one.
+	// Truncate cuts the log to size bytes. After a crash it is cut, or holds what it
+	// held, and perhaps a part of that once more behind.
 	Truncate(size int64) error
 	io.Closer
 }
@@ -167,6 +177,13 @@ type Namer interface {
 	CheckName(name string) error
 }
 
+// A Guarded store can tell who is able to write to it.
+type Guarded interface {
+	// SoleWriter fails where somebody else than this user may have written the object
+	// called name, and says why.
+	SoleWriter(ctx context.Context, name string) error
+}
+
 // ErrLocked says that another process holds the lock.
 var ErrLocked = errors.New("locked by another run")
 
@@ -192,6 +209,10 @@ var ErrBadName = errors.New("not a valid object name")
 // ErrNoFile says that what bears a name is nothing that can be read as a
 // file: a folder behind a link, a pipe, a device.
 var ErrNoFile = errors.New("not a file")
+
+// ErrRefused says that a store does not read an object although the object is there: its
+// name is not UTF-8, or a link leads out of the input. Other objects are not concerned.
+var ErrRefused = errors.New("is not read")
 
 // An Error is a failed operation of a store.
 type Error struct {

@@ -1,13 +1,13 @@
 // Package container starts hosts as containers, the way SageMaker starts them,
-// and keeps them running until the job is over. It speaks to any engine that
-// has the Docker API on this machine.
+// and keeps the containers running until the job is over. The package works with
+// any engine on this machine that has the Docker API.
 //
-// [Open] finds the engine and the image, and starts nothing. The fleet's hosts
-// ([Host]) are started by their Keep, one container each, always from the
-// image's digest: a tag that moves meanwhile changes nothing. A container gets as
-// little as servers need; what it may have beyond that is named one by one
-// ([Options].Allow). All that is started bears labels that name its owner, so
-// that [Fleet.Sweep] can remove what a killed process left, and nothing else.
+// [Open] finds the engine and the image, and starts nothing. [Host.Keep] starts the
+// container of a host, always from the image's digest: a tag that moves meanwhile
+// changes nothing. A container gets as little as servers need; further rights are
+// named one by one ([Options].Allow). All containers, networks and folders bear the
+// name of their owner, a process, so that [Fleet.Sweep] can remove what a killed
+// process left, and nothing else.
 package container
 
 import (
@@ -24,13 +24,14 @@ import (
 	"github.com/batchmill/batchmill/workers/hostlog"
 )
 
-// Networks that containers can be in.
+// The networks that containers can be in.
 const (
-	// Bridge is the engine's own network; the port is published on 127.0.0.1.
-	Bridge = "bridge"
-	// Internal is a network of the fleet's own, without a way out. Hosts are
+	// Internal is a network of the fleet's own, without a route outside. Hosts are
 	// reached by their containers' addresses.
 	Internal = "internal"
+	// Bridge is the engine's own network, from which containers reach what this machine
+	// reaches; the port is published on 127.0.0.1.
+	Bridge = "bridge"
 )
 
 // The restrictions of a container, by the names that lift them.
@@ -38,20 +39,21 @@ const (
 	AllowCapabilities    = "capabilities"     // the engine's default capabilities, not none
 	AllowNewPrivileges   = "new-privileges"   // setuid programs may gain privileges
 	AllowWritableRoot    = "writable-root"    // files of the image can be changed, in the container
-	AllowUnlimitedMemory = "unlimited-memory" // all of the machine's
-	AllowUnlimitedCPUs   = "unlimited-cpus"   // all of the machine's
+	AllowUnlimitedMemory = "unlimited-memory" // all memory of the machine
+	AllowUnlimitedCPUs   = "unlimited-cpus"   // all processors of the machine
 	AllowUnlimitedPids   = "unlimited-pids"   // as many processes and threads as the machine has
 )
 
-// Restrictions lists what Options.Allow may hold.
+// Restrictions lists the names that Options.Allow may hold.
 func Restrictions() []string {
 	return []string{AllowCapabilities, AllowNewPrivileges, AllowWritableRoot, AllowUnlimitedMemory, AllowUnlimitedCPUs, AllowUnlimitedPids}
 }
 
-// DefaultPids is how many processes and threads a container may have.
+// DefaultPids is the most processes and threads that a container has by default.
 const DefaultPids = 4096
 
-// Limits of what the engine takes.
+// The least memory in bytes and the least processors that the engine takes, and the
+// most hosts of a fleet.
 const (
 	leastMemory = 16 << 20
 	leastCPUs   = 0.01
@@ -60,41 +62,41 @@ const (
 
 // Options describe the containers of one job. Image is needed.
 type Options struct {
-	// Image is the image's name, as the engine knows it, or its ID.
+	// Image is the name by which the engine knows the image, or the image's ID.
 	Image string
-	// Replicas is how many containers there are; 0 is one.
+	// Replicas is the number of containers at a time; 0 is one.
 	Replicas int
-	// Model is a directory, or a .tar.gz that is unpacked, that stands
-	// read-only at /opt/ml/model in each container; "" is none.
+	// Model is a directory, or a .tar.gz that is unpacked, which each container
+	// finds read-only at /opt/ml/model; "" is no model.
 	Model string
-	// Env are variables as NAME=VALUE. The last of a name wins, over those of
-	// the contract too. Values are never printed.
+	// Env is the container's variables as NAME=VALUE. Of a name that stands twice the
+	// last value wins. Values are never printed.
 	Env []string
-	// Network is Bridge or Internal; "" is Bridge.
+	// Network is Internal or Bridge; "" is Internal.
 	Network string
-	// GPUs is "" for none, "all", a number, or "per-replica=N".
+	// GPUs is "" for no GPU, "all", a number, or "per-replica=N".
 	GPUs string
-	// Memory (bytes), CPUs and Pids bound each container. 0 is the default: of
-	// memory and processors an equal share of the engine's, DefaultPids.
+	// Memory (in bytes), CPUs and Pids bound each container. 0 is the default: an equal
+	// share of the machine's memory and processors, and DefaultPids.
 	Memory int64
 	CPUs   float64
 	Pids   int64
-	// Allow are the restrictions that are lifted; see Restrictions.
+	// Allow names the restrictions that are lifted; see Restrictions.
 	Allow []string
-	// Logs is where what containers print is kept. The caller's own, who closes it
-	// after the fleet. Needed.
+	// Logs keeps what the containers print. Needed; the caller closes Logs after the
+	// fleet.
 	Logs *hostlog.Dir `json:"-"`
-	// Owner is shown in a label of all that is started: what it belongs to.
+	// Owner is a label of all containers and networks, for people: the job, for example.
 	Owner string
-	// Notice is told, in one line, what happened to a container that ended. It
-	// is called from several goroutines. May be nil.
+	// Notice gets a line about each container that ended, and is called from several
+	// goroutines; nil for no notices.
 	Notice func(string) `json:"-"`
-	// HTTP is what all hosts have in common. URL, Dial and Name are not used.
+	// HTTP describes the hosts. HTTP.URL, HTTP.Dial and HTTP.Name are ignored.
 	HTTP workers.HTTPOptions
 }
 
-// Validate names the option that is wrong, by its flag, and the fix. It looks
-// at the disk for the model, and does not ask the engine.
+// Validate names the flag of the option that is wrong, and the fix. Validate looks for
+// the model on the disk, and does not ask the engine.
 func (o *Options) Validate() error {
 	switch {
 	case o.Image == "":
@@ -104,7 +106,7 @@ func (o *Options) Validate() error {
 	case o.Replicas < 0 || o.Replicas > mostHosts:
 		return fmt.Errorf("--replicas is %d: give a number from 1 to %d", o.Replicas, mostHosts)
 	case !slices.Contains([]string{"", Bridge, Internal}, o.Network):
-		return fmt.Errorf("--network %q is not known: use %s or %s", o.Network, Bridge, Internal)
+		return fmt.Errorf("--network %q is not known: use %s or %s", o.Network, Internal, Bridge)
 	case o.Memory < 0 || o.Memory > 0 && o.Memory < leastMemory:
 		return fmt.Errorf("--container-memory is %d bytes: give at least %d", o.Memory, leastMemory)
 	case o.CPUs < 0 || o.CPUs > 0 && o.CPUs < leastCPUs || o.CPUs > 1<<20 || o.CPUs != o.CPUs:
@@ -134,7 +136,7 @@ func (o *Options) Validate() error {
 	return o.checkModel()
 }
 
-// checkTogether refuses a limit that is lifted and set.
+// checkTogether refuses a limit that is both lifted and set.
 func (o *Options) checkTogether() error {
 	for _, l := range []struct {
 		allow, flag string
@@ -153,9 +155,11 @@ func (o *Options) checkTogether() error {
 
 func (o *Options) allows(restriction string) bool { return slices.Contains(o.Allow, restriction) }
 
+func (o *Options) internal() bool { return o.Network != Bridge }
+
 func (o *Options) replicas() int { return max(1, o.Replicas) }
 
-// checkModel makes sure that the model is there, and is what can be mounted.
+// checkModel makes sure that the model exists and can be mounted.
 func (o *Options) checkModel() error {
 	if o.Model == "" {
 		return nil
@@ -176,7 +180,7 @@ func (o *Options) checkModel() error {
 	return f.Close()
 }
 
-// modelDirectory is the model's path if that needs no unpacking, else "".
+// modelDirectory is the whole path of a model that is a directory, else "".
 func (o *Options) modelDirectory() (string, error) {
 	if o.Model == "" {
 		return "", nil

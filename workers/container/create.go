@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -11,41 +12,41 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// modelTarget is where servers find their model.
+// modelTarget is the directory in which servers find their model.
 const modelTarget = "/opt/ml/model"
 
 var servedPort = network.MustParsePort(port + "/tcp")
 
-// request is what the engine is told to create for replica i.
+// request is the container that the engine is asked to create for replica i.
 func (f *Fleet) request(i int, name string) client.ContainerCreateOptions {
 	labels := f.labels()
 	labels[labelHost] = strconv.Itoa(i + 1)
 	c := &container.Config{
 		Image:        f.image.digest,
 		Cmd:          []string{"serve"},
-		Env:          f.o.Env,
+		Env:          f.options.Env,
 		Labels:       labels,
 		ExposedPorts: network.PortSet{servedPort: {}},
-		// Ours is the ping; the image's own would cost it processor time.
+		// batchmill pings the server; the image's own check would cost processor time.
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 	}
 	h := &container.HostConfig{
 		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
-		ReadonlyRootfs: !f.o.allows(AllowWritableRoot),
+		ReadonlyRootfs: !f.options.allows(AllowWritableRoot),
 		Init:           ptr(true),
 		LogConfig:      container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}},
 		Resources:      f.resources(),
 	}
 	h.DeviceRequests = f.gpus.requests(i)
-	h.ShmSize = f.shared(h.Memory)
-	if !f.o.allows(AllowCapabilities) {
+	h.ShmSize = f.shmSize(h.Memory)
+	if !f.options.allows(AllowCapabilities) {
 		h.CapDrop = []string{"ALL"}
 	}
-	if !f.o.allows(AllowNewPrivileges) {
+	if !f.options.allows(AllowNewPrivileges) {
 		h.SecurityOpt = []string{"no-new-privileges"}
 	}
 	if h.ReadonlyRootfs {
-		h.Tmpfs = temporary(h.Memory, f.image.volumes)
+		h.Tmpfs = tmpfs(h.Memory, f.image.volumes)
 	}
 	if f.model != "" {
 		delete(h.Tmpfs, modelTarget)
@@ -57,69 +58,67 @@ func (f *Fleet) request(i int, name string) client.ContainerCreateOptions {
 
 func ptr[T any](v T) *T { return &v }
 
-// connect puts the container where its port can be reached, from this machine only.
+// connect makes the container's port reachable from this machine only. In a network of
+// the fleet's own no name outside can be looked up, and a try ends within a second.
 func (f *Fleet) connect(h *container.HostConfig) {
-	if f.o.Network == Internal {
+	if f.options.internal() {
 		h.NetworkMode = container.NetworkMode(f.networkName())
+		h.DNS, h.DNSOptions = []netip.Addr{noResolver}, []string{"timeout:1", "attempts:1"}
 		return
 	}
 	h.NetworkMode = "bridge"
 	h.PortBindings = network.PortMap{servedPort: {{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}} // any free port
 }
 
-// resources are the container's limits.
+// resources is the limits of a container.
 func (f *Fleet) resources() container.Resources {
 	var r container.Resources
-	if !f.o.allows(AllowUnlimitedMemory) {
+	if !f.options.allows(AllowUnlimitedMemory) {
 		r.Memory = f.memory()
 		if f.info.SwapLimit {
-			r.MemorySwap = r.Memory // no swap on top
+			r.MemorySwap = r.Memory // the container gets no swap
 		}
 	}
-	if !f.o.allows(AllowUnlimitedCPUs) {
+	if !f.options.allows(AllowUnlimitedCPUs) {
 		r.NanoCPUs = int64(f.cpus() * 1e9)
 	}
-	if !f.o.allows(AllowUnlimitedPids) {
-		pids := f.o.Pids
-		if pids == 0 {
-			pids = DefaultPids
-		}
-		r.PidsLimit = &pids
+	if !f.options.allows(AllowUnlimitedPids) {
+		r.PidsLimit = ptr(cmp.Or(f.options.Pids, DefaultPids))
 	}
 	return r
 }
 
-// memory is what a container may have: by default a share of seven eighths of
-// the machine's, so that the containers together leave some to batchmill.
+// memory is the bytes of memory that a container may have: by default a share of seven
+// eighths of the machine's memory, so that the containers leave an eighth to batchmill.
 func (f *Fleet) memory() int64 {
-	if f.o.Memory > 0 {
-		return f.o.Memory
+	if f.options.Memory > 0 {
+		return f.options.Memory
 	}
-	return max(leastMemory, f.info.MemTotal/8*7/int64(f.o.replicas()))
+	return max(leastMemory, f.info.MemTotal/8*7/int64(f.options.replicas()))
 }
 
 // cpus is how many processors' time a container may have.
 func (f *Fleet) cpus() float64 {
-	if f.o.CPUs > 0 {
-		return f.o.CPUs
+	if f.options.CPUs > 0 {
+		return f.options.CPUs
 	}
-	return max(leastCPUs, float64(f.info.NCPU)/float64(f.o.replicas()))
+	return max(leastCPUs, float64(f.info.NCPU)/float64(f.options.replicas()))
 }
 
-// shared is the size of /dev/shm, in bytes: servers of many processes pass tensors
-// through it. What is in it counts as the container's memory.
-func (f *Fleet) shared(memory int64) int64 {
+// shmSize is the size of /dev/shm, in bytes, through which servers of many processes
+// pass tensors. The bytes in /dev/shm count as the container's memory.
+func (f *Fleet) shmSize(memory int64) int64 {
 	if memory == 0 {
-		memory = f.info.MemTotal / int64(f.o.replicas())
+		memory = f.info.MemTotal / int64(f.options.replicas())
 	}
 	return max(64<<20, memory/2)
 }
 
-// temporary are the directories that can be written to where the root cannot.
-// What is in them counts as memory. /tmp may hold programs: servers in Java, and
-// not only they, unpack libraries there. The image's volumes are among them: the
-// engine would put each on this machine's disk, without a bound.
-func temporary(memory int64, volumes []string) map[string]string {
+// tmpfs is the directories in memory that a container with a read-only root can write
+// to; their bytes count as the container's memory. Programs in /tmp can be executed:
+// servers in Java, among others, unpack libraries into /tmp. The image's volumes are in
+// memory, too: the engine would put each volume on this machine's disk, without a bound.
+func tmpfs(memory int64, volumes []string) map[string]string {
 	size := ""
 	if memory > 0 {
 		size = fmt.Sprintf(",size=%d", memory)

@@ -9,10 +9,12 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"github.com/batchmill/batchmill/workers"
 )
 
-// untilEnded waits for the container's end, and tells how it was. An engine that
-// goes away is waited for: its containers may live on without it.
+// untilEnded waits until the container has ended, and says how. An engine that goes
+// away may come back: its containers can live on without the engine.
 func (f *Fleet) untilEnded(ctx context.Context, id string) (why error, final bool) {
 	var away time.Time
 	for {
@@ -25,22 +27,22 @@ func (f *Fleet) untilEnded(ctx context.Context, id string) (why error, final boo
 		case asked == nil && !running:
 			return why, false
 		case asked == nil:
-			away = time.Time{} // it only broke off, and is back
+			away = time.Time{} // the engine broke off the request, and is back
 		case away.IsZero():
 			away = time.Now()
 		case time.Since(away) > f.patience.away:
 			return &EngineError{f.engine.DaemonHost(), errors.Join(err, asked)}, true
 		}
-		if err := sleep(ctx, retryAway); err != nil {
+		if err := workers.Sleep(ctx, enginePause); err != nil {
 			return err, false
 		}
 	}
 }
 
-// wait returns when the container has ended, with an error when the engine broke off before.
+// wait returns when the container has ended. An error says that the engine broke off.
 func (f *Fleet) wait(ctx context.Context, id string) error {
 	w := f.engine.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
-	select { // one of them comes when ctx ends, too
+	select { // the engine's client sends an error when ctx ends
 	case <-w.Result:
 		return nil
 	case err := <-w.Error:
@@ -48,13 +50,13 @@ func (f *Fleet) wait(ctx context.Context, id string) error {
 	}
 }
 
-// howEnded says how a container ended, unless it is still running. The error is
-// that of an engine that does not tell.
+// howEnded says how a container ended, or that it is still running. err is about an
+// engine that does not answer.
 func (f *Fleet) howEnded(ctx context.Context, id string) (why error, running bool, err error) {
 	for tries := 3; ; tries-- {
 		why, running, err = f.inspect(ctx, id)
-		// Engines may learn of the end before they learn that it was for want of memory.
-		if tries == 0 || !errors.Is(why, errKilled) || sleep(ctx, 100*time.Millisecond) != nil {
+		// An engine may learn of the end before it learns that memory ran out.
+		if tries == 0 || !errors.Is(why, errKilled) || workers.Sleep(ctx, 100*time.Millisecond) != nil {
 			return why, running, err
 		}
 	}
@@ -79,7 +81,7 @@ func (f *Fleet) inspect(ctx context.Context, id string) (why error, running bool
 
 var errKilled = errors.New("the container was killed (exit code 137), by somebody or for want of memory")
 
-// ending is a container's end in words.
+// ending says how a container ended.
 func (f *Fleet) ending(s *container.State) error {
 	switch {
 	case s.OOMKilled:

@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	// engineTime bounds one request to the engine.
+	// engineTime is the longest that a request to the engine may take.
 	engineTime = time.Minute
-	// askTime bounds the questions before a job starts.
+	// askTime is the longest that the requests before a job starts may take together.
 	askTime = 15 * time.Second
 )
 
-// patience is how long a fleet waits for its engine.
+// patience is how long a fleet waits for the engine.
 type patience struct {
-	linger time.Duration // for a request, once the job is over
+	linger time.Duration // for a request under way when the job ends
 	remove time.Duration // for the removal of one container
-	away   time.Duration // for an engine that went away, while its containers may live on
+	away   time.Duration // for an engine that does not answer while its containers may live on
 }
 
 var usualPatience = patience{linger: 10 * time.Second, remove: 15 * time.Second, away: 2 * time.Minute}
 
-// An EngineError is an engine that cannot be reached, or does not do what it should.
+// An EngineError says that the engine cannot be reached, or does not work as it should.
 type EngineError struct {
 	Address string
 	Err     error
@@ -42,7 +42,7 @@ func (e *EngineError) Error() string {
 
 func (e *EngineError) Unwrap() error { return e.Err }
 
-// Hint says what to do about it.
+// Hint says what the user can do.
 func (e *EngineError) Hint() string {
 	if strings.Contains(e.Err.Error(), "permission denied") {
 		return "let this user use it (mostly by the group docker), or set DOCKER_HOST to where another one on this machine listens"
@@ -50,7 +50,7 @@ func (e *EngineError) Hint() string {
 	return "start it, or set DOCKER_HOST to where one on this machine listens; --host takes hosts that are started otherwise"
 }
 
-// A MissingImageError is an image that the engine does not have. It is not
+// A MissingImageError says that the engine does not have the image, which is never
 // pulled behind the user's back.
 type MissingImageError struct{ Image string }
 
@@ -58,12 +58,12 @@ func (e *MissingImageError) Error() string {
 	return fmt.Sprintf("--image %s: the container engine has no such image", e.Image)
 }
 
-// Hint says what to do about it.
+// Hint says what the user can do.
 func (e *MissingImageError) Hint() string { return "docker pull " + e.Image }
 
-// dial makes a client of the engine that the environment names (DOCKER_HOST and
-// its like), by default the one at the usual socket. The engine must be on this
-// machine: files are mounted from its disk and ports published on its loopback.
+// dial makes a client of the engine that the environment names (DOCKER_HOST and its
+// like), by default of the engine at the usual socket. The engine must be on this
+// machine, since files are mounted from the disk and ports published on the loopback.
 func dial() (*client.Client, error) {
 	c, err := client.New(client.FromEnv)
 	if err != nil {
@@ -92,14 +92,14 @@ func isLocal(address string) bool {
 	return false
 }
 
-// imageFacts are what a fleet has to know of its image.
+// imageFacts is what a fleet has to know about the image.
 type imageFacts struct {
 	digest  string
-	volumes []string // the paths that it declares as volumes, clean
+	volumes []string // the clean paths that the image declares as volumes
 }
 
-// ask asks the engine for the image and for itself.
-func ask(ctx context.Context, c *client.Client, image string) (facts imageFacts, info system.Info, err error) {
+// askEngine asks the engine about the image and about the machine.
+func askEngine(ctx context.Context, c *client.Client, image string) (facts imageFacts, info system.Info, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	told, err := c.Info(ctx, client.InfoOptions{})
@@ -126,7 +126,7 @@ func ask(ctx context.Context, c *client.Client, image string) (facts imageFacts,
 	return facts, told.Info, nil
 }
 
-// engineFault is err as an EngineError, unless the caller has ended ctx itself.
+// engineFault is err as an EngineError, or ctx's error if the caller has cancelled ctx.
 func engineFault(ctx context.Context, c *client.Client, err error) error {
 	if ctx.Err() == context.Canceled {
 		return ctx.Err()
@@ -137,9 +137,9 @@ func engineFault(ctx context.Context, c *client.Client, err error) error {
 	return &EngineError{c.DaemonHost(), err}
 }
 
-// finishing is a context for one request to the engine that ought to come to its
-// end: it does not end with ctx but some time later, so that what is being
-// made when the job ends is known, and can be removed.
+// finishing is a context for a request to the engine that should be finished: the
+// context ends patience.linger after ctx, so that a container or network that is being
+// made when the job ends becomes known, and can be removed.
 func (f *Fleet) finishing(ctx context.Context) (context.Context, context.CancelFunc) {
 	c, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(f.patience.linger, cancel) })

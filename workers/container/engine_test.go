@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"github.com/batchmill/batchmill/workers"
@@ -30,7 +32,7 @@ func TestHardened(t *testing.T) {
 	}
 	t.Setenv("SECRET_OF_MINE", "do not pass this on")
 	k := keepAll(t, Options{Image: image, Replicas: 2, Model: model, Memory: 256 << 20, CPUs: 0.5, Pids: 99,
-		Env: environment(Contract{}.Env(), []string{"A=b=c"})})
+		Env: append(Contract{}.Env(), "A=1", "A=b=c")}) // the last of a name wins
 	k.allReady()
 	for i, h := range k.Hosts() {
 		got, err := c.ContainerInspect(t.Context(), h.container(), client.ContainerInspectOptions{})
@@ -48,9 +50,8 @@ func TestHardened(t *testing.T) {
 				t.Errorf("mount %+v", m)
 			}
 		}
-		bindings := got.Container.NetworkSettings.Ports[servedPort]
-		if len(got.Container.NetworkSettings.Ports) != 1 || len(bindings) != 1 || bindings[0].HostIP.String() != "127.0.0.1" {
-			t.Errorf("published: %+v", got.Container.NetworkSettings.Ports)
+		if n := got.Container.NetworkSettings; len(host.PortBindings) > 0 || len(n.Networks) != 1 || n.Networks[k.networkName()] == nil {
+			t.Errorf("published: %+v, networks: %+v", host.PortBindings, n.Networks)
 		}
 		if got.Container.Image != k.image.digest || got.Container.Config.Labels[labelHost] != strconv.Itoa(i+1) {
 			t.Errorf("image %s, labels %v", got.Container.Image, got.Container.Config.Labels)
@@ -71,7 +72,7 @@ func TestHardened(t *testing.T) {
 			t.Errorf("arguments: %q", p.Args)
 		}
 		env := strings.Join(p.Env, "\n")
-		if strings.Contains(env, "SECRET_OF_MINE") || !strings.Contains(env, "A=b=c") || !strings.Contains(env, "SAGEMAKER_BATCH=true") {
+		if strings.Contains(env, "SECRET_OF_MINE") || strings.Contains(env, "A=1") || !strings.Contains(env, "A=b=c") || !strings.Contains(env, "SAGEMAKER_BATCH=true") {
 			t.Errorf("environment: %s", env)
 		}
 		if answer, err := invoke(t, h, "3,x,2\n"); err != nil || answer != "9.5\n" {
@@ -136,47 +137,97 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
-// TestInternal: there is no way out of an internal network, also not to the
-// container beside, while the hosts answer.
+// TestInternal: from the default network there is no way out, neither to the container
+// beside nor to this machine's addresses nor to what clouds have at 169.254.169.254,
+// while the hosts answer. What stays open is what is said to stay open.
 func TestInternal(t *testing.T) {
 	c := containertest.Find(t)
 	image := c.TestHost(t)
-	outside := keepAll(t, Options{Image: image, Replicas: 2, Env: Contract{}.Env()})
+	outside := keepAll(t, Options{Image: image, Replicas: 2, Network: Bridge, Env: Contract{}.Env()})
 	outside.allReady()
-	address := func(h *Host) string {
+	at := func(h *Host) *network.EndpointSettings {
 		got, err := c.ContainerInspect(t.Context(), h.container(), client.ContainerInspectOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, n := range got.Container.NetworkSettings.Networks {
-			return n.IPAddress.String() + ":" + port
+			return n
 		}
-		return ""
+		t.Fatal("no network")
+		return nil
 	}
+	address := func(h *Host) string { return net.JoinHostPort(at(h).IPAddress.String(), port) }
 	beyond := address(outside.Hosts()[1])
-	// That there is somebody to be reached shows a container which may.
-	if p := probe(t, outside.Hosts()[0], "?dial="+beyond); p.Dial != "connected" {
-		t.Fatalf("from a bridge: %s", p.Dial)
+	everywhere := listen(t, ":0")
+	closed := []string{beyond, "169.254.169.254:80", "[fd00:ec2::254]:80", "192.0.2.55:80"}
+	reached := 0
+	for _, mine := range addresses(t) {
+		here := net.JoinHostPort(mine, everywhere)
+		closed = append(closed, here)
+		if probe(t, outside.Hosts()[0], "?dial="+here).Dial == "connected" {
+			reached++
+		}
 	}
-	k := keepAll(t, Options{Image: image, Replicas: 2, Network: Internal, Env: Contract{}.Env()})
+	// That there is somebody to be reached shows a container which may.
+	if p := probe(t, outside.Hosts()[0], "?dial="+beyond); p.Dial != "connected" || reached == 0 {
+		t.Fatalf("from a bridge: %s; %d of this machine's addresses", p.Dial, reached)
+	}
+	k := keepAll(t, Options{Image: image, Replicas: 2, Env: Contract{}.Env()})
 	k.allReady()
 	for _, h := range k.Hosts() {
 		if answer, err := invoke(t, h, "1\n"); err != nil || answer != "1.5\n" {
 			t.Errorf("%q, %v", answer, err)
 		}
-		for _, to := range []string{beyond, address(k.Hosts()[1-h.index]), "192.0.2.55:80"} {
+		for _, to := range append(closed, address(k.Hosts()[1-h.index])) {
 			if p := probe(t, h, "?dial="+to); p.Dial == "connected" {
 				t.Errorf("%s reaches %s", h.Name(), to)
 			}
 		}
-		got, err := c.ContainerInspect(t.Context(), h.container(), client.ContainerInspectOptions{})
+		got, err := c.NetworkInspect(t.Context(), k.networkName(), client.NetworkInspectOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(got.Container.NetworkSettings.Networks) != 1 || len(got.Container.HostConfig.PortBindings) > 0 {
-			t.Errorf("%+v", got.Container.NetworkSettings)
+		bridge := got.Network.IPAM.Config[0].Gateway.String()
+		if p := probe(t, h, "?dial="+net.JoinHostPort(bridge, everywhere)); p.Dial != "connected" {
+			t.Logf("what listens on all addresses is closed too: %s", p.Dial)
+		}
+		k.mu.Lock()
+		if n := strings.Count(strings.Join(k.said, "\n"), "at "+bridge); n != 1 {
+			t.Errorf("said %d times that %s is open: %q", n, bridge, k.said)
+		}
+		k.mu.Unlock()
+	}
+}
+
+// listen listens on this machine until the test ends, and returns the port.
+func listen(t *testing.T, address string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// addresses are those of this machine that a container could be routed to, bridges of
+// networks made later aside.
+func addresses(t *testing.T) (list []string) {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() {
+			list = append(list, ip.IP.String())
 		}
 	}
+	return list
 }
 
 // TestRestart: a container that is killed is followed by another one, the same
@@ -196,12 +247,13 @@ func TestRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		until(t, "it answers again", func() bool {
+			asked := h.container() // at the latest: the first may answer while it is being killed
 			answer, err := invoke(t, h, "1\n")
 			if err == nil {
-				return answer == "1.5\n" && h.container() != first
+				return answer == "1.5\n" && asked != first
 			}
 			var fault *workers.TransportError
-			if !errors.As(err, &fault) || fault.Cause != workers.Unreachable && h.container() != first {
+			if !errors.As(err, &fault) || fault.Cause != workers.Unreachable && asked != first {
 				t.Errorf("while it was away: %v", err)
 			}
 			return false
@@ -268,7 +320,7 @@ func TestGivenUp(t *testing.T) {
 func TestNeverReady(t *testing.T) {
 	c := containertest.Find(t)
 	image := c.TestHost(t)
-	k := keepAll(t, Options{Image: image, Env: environment(Contract{}.Env(), []string{"TEST_NEVER_READY=1"})})
+	k := keepAll(t, Options{Image: image, Env: append(Contract{}.Env(), "TEST_NEVER_READY=1")})
 	h := k.Hosts()[0]
 	until(t, "it says that it is not ready", func() bool {
 		_, err := h.Ready(t.Context())
@@ -287,7 +339,7 @@ func TestStoppedAtOnce(t *testing.T) {
 	c := containertest.Find(t)
 	image := c.TestHost(t)
 	for _, after := range []time.Duration{0, time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 700 * time.Millisecond} {
-		k := keepAll(t, Options{Image: image, Replicas: 2, Network: Internal, Env: Contract{}.Env()})
+		k := keepAll(t, Options{Image: image, Replicas: 2, Env: Contract{}.Env()})
 		time.Sleep(after)
 		for _, err := range k.stopped() {
 			if !errors.Is(err, context.Canceled) {
@@ -303,7 +355,7 @@ func TestSweep(t *testing.T) {
 	image := c.TestHost(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	open := func(who func(*owner)) *Fleet {
-		f, err := Open(t.Context(), Options{Image: image, Network: Internal, Logs: hostlog.At(t.TempDir()), Owner: t.Name()})
+		f, err := Open(t.Context(), Options{Image: image, Logs: hostlog.At(t.TempDir()), Owner: t.Name()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package container
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,25 +13,23 @@ import (
 	"unicode/utf8"
 )
 
-// maxEnvFile bounds a file of variables, in bytes.
+// maxEnvFile is the most bytes that a file of variables may have.
 const maxEnvFile = 1 << 20
 
-// port is where servers listen in their containers.
+// port is the port on which servers listen in their containers.
 const port = "8080"
 
-// A Contract is what SageMaker tells a container about a batch transform.
+// A Contract is what SageMaker tells a container about a batch transform, by
+// variables.
 type Contract struct {
 	MaxPayload    int64 // of a request, in bytes; 0 is 6 MiB
 	SingleRecord  bool  // a request holds one record
-	MaxConcurrent int   // requests at once; 0 is not told, so that the server decides
+	MaxConcurrent int   // requests at once; 0 sets no variable, so that the server decides
 }
 
-// Env is the contract as variables, NAME=VALUE.
+// Env is the contract as variables NAME=VALUE.
 func (c Contract) Env() []string {
-	payload := c.MaxPayload
-	if payload == 0 {
-		payload = 6 << 20
-	}
+	payload := cmp.Or(c.MaxPayload, 6<<20)
 	strategy := "MULTI_RECORD"
 	if c.SingleRecord {
 		strategy = "SINGLE_RECORD"
@@ -48,7 +47,7 @@ func (c Contract) Env() []string {
 	return env
 }
 
-// checkVariable checks NAME=VALUE. Its errors do not show the value.
+// checkVariable checks NAME=VALUE. No error shows the value.
 func checkVariable(e string) error {
 	name, value, ok := strings.Cut(e, "=")
 	switch {
@@ -62,8 +61,8 @@ func checkVariable(e string) error {
 	return nil
 }
 
-// Variable reads a variable as --env has it: NAME=VALUE, or NAME, whose value is
-// then lookup's. A name that lookup does not know is an error.
+// Variable reads the value of an --env: NAME=VALUE, or NAME, whose value lookup gives.
+// A name that lookup does not know is an error.
 func Variable(s string, lookup func(string) (string, bool)) (string, error) {
 	if !strings.Contains(s, "=") && s != "" {
 		value, ok := lookup(s)
@@ -75,10 +74,10 @@ func Variable(s string, lookup func(string) (string, bool)) (string, error) {
 	return s, checkVariable(s)
 }
 
-// EnvFile reads variables from a file in Docker's format: a line NAME=VALUE sets
-// one, everything behind the first = as it stands; NAME alone takes the value
-// from lookup, and is left out if that does not know it; blank lines and those
-// that begin with # say nothing. Errors name the line, and show no value.
+// EnvFile reads variables from a file in Docker's format. A line NAME=VALUE sets a
+// variable to everything behind the first =, unchanged. A line NAME takes the value
+// from lookup, and is left out if lookup does not know the name. Blank lines and lines
+// that begin with # are ignored. Errors name the line, and show no value.
 func EnvFile(path string, lookup func(string) (string, bool)) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -119,28 +118,10 @@ func parseEnv(text []byte, lookup func(string) (string, bool)) (env []string, li
 			}
 			e = name + "=" + value
 		}
-		if checkVariable(e) != nil { // whose words are those of --env
+		if checkVariable(e) != nil { // an error of checkVariable is about --env
 			return nil, line, errors.New("write NAME=VALUE, with no space in the name")
 		}
 		env = append(env, e)
 	}
 	return env, line, scanner.Err()
-}
-
-// environment is the contract, then what the user says, each name once.
-func environment(lists ...[]string) []string {
-	var env []string
-	at := map[string]int{}
-	for _, list := range lists {
-		for _, e := range list {
-			name, _, _ := strings.Cut(e, "=")
-			if i, ok := at[name]; ok {
-				env[i] = e
-				continue
-			}
-			at[name] = len(env)
-			env = append(env, e)
-		}
-	}
-	return env
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/system"
+	"github.com/moby/moby/client"
 
 	"github.com/batchmill/batchmill/workers/hostlog"
 )
@@ -32,6 +34,8 @@ type fakeEngine struct {
 	entered chan struct{}            // gets a value when a creation waits
 	down    bool                     // every connection is cut
 	exit    bool                     // containers end at once
+	nets    []client.NetworkCreateOptions
+	clashes int // how many more networks with a given subnet are refused
 
 	breakAll func()
 }
@@ -90,6 +94,8 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"Id":%q}`, fakeDigest)
 	case what == "containers/create":
 		f.create(w, r)
+	case strings.HasPrefix(what, "networks/"):
+		f.network(w, r, name)
 	case r.Method == http.MethodDelete:
 		f.mu.Lock()
 		f.removed = append(f.removed, name)
@@ -103,6 +109,32 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.mu.Unlock()
 	default:
 		f.container(w, r, path.Base(folder), name)
+	}
+}
+
+// network makes, describes or removes the network.
+func (f *fakeEngine) network(w http.ResponseWriter, r *http.Request, name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case r.Method == http.MethodDelete:
+		w.WriteHeader(http.StatusNoContent)
+	case name == "create":
+		var o client.NetworkCreateOptions
+		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
+			panic(err)
+		}
+		if o.IPAM != nil && len(o.IPAM.Config) > 0 && f.clashes > 0 {
+			f.clashes--
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"message":"Pool overlaps with other one on this address space"}`)
+			return
+		}
+		f.nets = append(f.nets, o)
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprint(w, `{"Id":"n"}`)
+	default:
+		fmt.Fprint(w, `{"IPAM":{"Config":[{"Subnet":"fd01::/64"},{"Subnet":"172.30.0.0/20","Gateway":"172.30.0.1"}]}}`)
 	}
 }
 
@@ -140,7 +172,10 @@ func (f *fakeEngine) create(w http.ResponseWriter, r *http.Request) {
 // container does something with one that is there.
 func (f *fakeEngine) container(w http.ResponseWriter, r *http.Request, id, verb string) {
 	f.mu.Lock()
-	ended, exit := f.living[id], f.exit
+	ended, exit, network := f.living[id], f.exit, ""
+	if len(f.created) > 0 {
+		network = string(f.created[0].HostConfig.NetworkMode)
+	}
 	f.mu.Unlock()
 	if ended == nil {
 		f.missing(w)
@@ -156,7 +191,7 @@ func (f *fakeEngine) container(w http.ResponseWriter, r *http.Request, id, verb 
 		f.end(ended)
 		w.WriteHeader(http.StatusNoContent)
 	case "json":
-		fmt.Fprint(w, `{"State":{"Running":true,"ExitCode":5},"NetworkSettings":{"Ports":{"8080/tcp":[{"HostIp":"127.0.0.1","HostPort":"1"}]}}}`)
+		fmt.Fprintf(w, `{"State":{"Running":true,"ExitCode":5},"NetworkSettings":{"Networks":{%q:{"IPAddress":"127.0.0.1"}}}}`, network)
 	case "wait", "logs":
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
@@ -187,7 +222,7 @@ func fakeFleet(t *testing.T, o Options) *Fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.patience = patience{linger: 300 * time.Millisecond, remove: time.Second, away: time.Second}
+	f.patience = patience{linger: time.Minute, remove: time.Minute, away: time.Minute}
 	t.Cleanup(func() {
 		if err := f.Close(); err != nil {
 			t.Error(err)
@@ -254,6 +289,57 @@ func TestGPURequests(t *testing.T) {
 	}
 }
 
+// TestNetworkWithoutRoute: an engine that routes internal networks to its machine is
+// given a route to nobody, whoever takes a subnet meanwhile, and one sentence says what
+// stays open.
+func TestNetworkWithoutRoute(t *testing.T) {
+	for clashes, wrong := range map[int]bool{0: false, 2: false, 3: true} {
+		engine := newFakeEngine(t)
+		engine.set(func() { engine.clashes = clashes })
+		f := fakeFleet(t, Options{})
+		var said []string
+		f.options.Notice = func(s string) { said = append(said, s) }
+		err := f.makeNetwork(t.Context())
+		if (err != nil) != wrong || wrong && (!strings.Contains(err.Error(), "overlaps") || !strings.Contains(err.Error(), "--network bridge")) {
+			t.Fatalf("%d clashes: %v", clashes, err)
+		}
+		if wrong {
+			continue
+		}
+		last := engine.nets[len(engine.nets)-1]
+		if !last.Internal || last.IPAM == nil || len(last.IPAM.Config) != 1 || last.Options["com.docker.network.bridge.enable_icc"] != "false" || last.Labels[labelOwner] == "" {
+			t.Fatalf("%d clashes: %+v", clashes, last)
+		}
+		if at := last.IPAM.Config[0]; at.Subnet.String() != "172.30.0.0/20" || at.Gateway.String() != "172.30.0.1" || at.AuxAddress["DefaultGatewayIPv4"].String() != "172.30.15.254" {
+			t.Errorf("%d clashes: %+v", clashes, at)
+		}
+		if len(said) != 1 || !strings.Contains(said[0], "172.30.0.1") {
+			t.Errorf("said %q", said)
+		}
+	}
+}
+
+// TestReachesAddresses: where an engine's containers cannot be connected to, the default
+// network is an error at once, and not a job that waits.
+func TestReachesAddresses(t *testing.T) {
+	for _, c := range []struct {
+		engine system.Info
+		goos   string
+		want   bool
+	}{
+		{system.Info{OperatingSystem: "Debian GNU/Linux 12"}, "linux", true},
+		{system.Info{SecurityOptions: []string{"name=seccomp,profile=default", "name=cgroupns"}}, "linux", true},
+		{system.Info{SecurityOptions: []string{"name=seccomp,profile=default", "name=rootless"}}, "linux", false},
+		{system.Info{OperatingSystem: "Docker Desktop"}, "linux", false},
+		{system.Info{OperatingSystem: "Docker Desktop"}, "darwin", false},
+		{system.Info{OperatingSystem: "Fedora CoreOS"}, "windows", false},
+	} {
+		if got := reachesAddresses(&c.engine, c.goos); got != c.want {
+			t.Errorf("%+v on %s: %v", c.engine, c.goos, got)
+		}
+	}
+}
+
 // TestCreationsThatHang: a job that ends while a container is being made leaves
 // none, whether it is made in the end or not.
 func TestCreationsThatHang(t *testing.T) {
@@ -262,6 +348,9 @@ func TestCreationsThatHang(t *testing.T) {
 		hang := make(chan struct{})
 		engine.set(func() { engine.hang = hang })
 		f := fakeFleet(t, Options{})
+		if !answers {
+			f.patience.linger = 300 * time.Millisecond // all of which it takes
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		wait := keepThese(ctx, f)
 		<-engine.entered
@@ -330,7 +419,7 @@ func TestEngineAway(t *testing.T) {
 func TestEngineGone(t *testing.T) {
 	engine := newFakeEngine(t)
 	f := fakeFleet(t, Options{})
-	f.patience.away = 0
+	f.patience = patience{linger: 300 * time.Millisecond, remove: time.Second}
 	wait := keepThese(t.Context(), f)
 	until(t, "it runs", engine.running(f, 1))
 	engine.goAway()

@@ -10,13 +10,13 @@ import (
 	"github.com/moby/moby/api/types/system"
 )
 
-// gpus is what --gpus says. The zero value is none.
+// gpus is the value of --gpus. The zero value is no GPU.
 type gpus struct {
-	count      int // of all replicas together; -1 is all there are
+	count      int // GPUs of all replicas together; -1 is all GPUs
 	perReplica int
 }
 
-// mostGPUs is more than any machine has.
+// mostGPUs is more GPUs than any machine has.
 const mostGPUs = 1 << 10
 
 func parseGPUs(s string) (gpus, error) {
@@ -35,7 +35,7 @@ func parseGPUs(s string) (gpus, error) {
 	return gpus{count: n}, nil
 }
 
-// requests are the device requests of replica i, counted from 0.
+// requests is the device requests of replica i, counted from 0.
 func (g gpus) requests(i int) []container.DeviceRequest {
 	r := container.DeviceRequest{Capabilities: [][]string{{"gpu"}}}
 	switch {
@@ -51,7 +51,7 @@ func (g gpus) requests(i int) []container.DeviceRequest {
 	return []container.DeviceRequest{r}
 }
 
-// check compares what is wanted with what is there, where that is known.
+// check compares the GPUs that are asked for with there, the machine's GPUs, if known.
 func (g gpus) check(replicas, there int, known bool) error {
 	want := max(g.count, g.perReplica*replicas)
 	switch {
@@ -67,8 +67,8 @@ func (g gpus) check(replicas, there int, known bool) error {
 // gpusOfDriver is where NVIDIA's driver shows a folder for each GPU.
 const gpusOfDriver = "/proc/driver/nvidia/gpus"
 
-// countGPUs counts the machine's GPUs as the engine or the driver shows them. Where
-// neither does, nothing is known: the driver may be another one.
+// countGPUs counts the machine's GPUs as the engine or NVIDIA's driver shows them. Where
+// neither shows GPUs the number is not known: the driver may be another one.
 func countGPUs(info *system.Info, driver string) (n int, known bool) {
 	for _, r := range info.GenericResources {
 		if r.NamedResourceSpec != nil && strings.Contains(strings.ToUpper(r.NamedResourceSpec.Kind), "GPU") {

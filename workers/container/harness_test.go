@@ -72,7 +72,7 @@ func (k *kept) stopped() []error {
 		}
 		defer c.Close()
 		ctx := context.Background()
-		mine := make(client.Filters).Add("label", labelFor+"="+k.o.Owner)
+		mine := make(client.Filters).Add("label", labelFor+"="+k.options.Owner)
 		list, err := c.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: mine})
 		if err != nil || len(list.Items) > 0 {
 			k.t.Errorf("left: %v, %v", list.Items, err)
@@ -88,9 +88,9 @@ func (k *kept) stopped() []error {
 // until polls for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within two minutes: %s", what)
+			t.Fatalf("not within minutes: %s", what)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func until(t *testing.T, what string, ok func() bool) {
 func (h *Host) isReady() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.absent == nil && !h.ready.IsZero()
+	return h.absence == nil && !h.readySince.IsZero()
 }
 
 // allReady waits until every host is ready.

@@ -15,8 +15,9 @@ import (
 	"strings"
 )
 
-// What a model's archive may unpack to. Names are bounded, since deeper
-// directories than a process may open files are hard to remove.
+// The most bytes and files that a model's archive may unpack to. The length in bytes and
+// the depth of names are bounded, since directories that are nested deeper than a
+// process may open files are hard to remove.
 const (
 	maxModelBytes = 64 << 30
 	maxModelFiles = 200_000 // entries, and directories that only names mention
@@ -45,14 +46,14 @@ func unpackFile(ctx context.Context, archive, directory string) error {
 	return nil
 }
 
-// unpacker writes an archive's entries below root. Nothing of it is outside, or
-// leads there: no absolute names, no .., links that stay inside, no devices.
-// What it may cost is bounded.
+// unpacker writes an archive's entries below root. No entry is outside of root or leads
+// out of root: no absolute names, no .., links that stay inside, no devices. The bytes
+// and the number of files are bounded.
 type unpacker struct {
 	ctx   context.Context
 	root  *os.Root
-	bytes int64 // that may still be written
-	files int   // that may still be made
+	bytes int64 // left to be written
+	files int   // left to be made
 	links []string
 }
 
@@ -72,14 +73,14 @@ func unpack(ctx context.Context, r io.Reader, directory string, bytes int64, fil
 	return u.openDirectories()
 }
 
-// readArchive calls entry for each entry of a .tar.gz, until that has unpacked to
-// most bytes: then it ends with errEnough.
+// readArchive calls entry for each entry of a .tar.gz. An archive that unpacks to more
+// than most bytes ends with errEnough.
 func readArchive(ctx context.Context, r io.Reader, most int64, entry func(*tar.Header, io.Reader) error) error {
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return fmt.Errorf("it is no gzip: %w", err)
 	}
-	unpacked := &checked{ctx, z, most}
+	unpacked := &boundedReader{ctx, z, most}
 	t := tar.NewReader(unpacked)
 	for {
 		h, err := t.Next()
@@ -93,7 +94,7 @@ func readArchive(ctx context.Context, r io.Reader, most int64, entry func(*tar.H
 			return fmt.Errorf("entry %q: %w", brief(h.Name), err)
 		}
 	}
-	// The checksum at gzip's end covers what stands behind the tar's, too.
+	// The checksum at the end of the gzip also covers bytes behind the end of the tar.
 	if n, err := io.Copy(io.Discard, io.LimitReader(unpacked, 1<<20)); err != nil || n == 1<<20 {
 		return errors.Join(errors.New("it is damaged, or goes on behind its end"), err)
 	}
@@ -137,8 +138,8 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	return nil
 }
 
-// checkEntry is what a header alone tells of an entry: its clean name, "." for
-// one that is passed over, or why it is refused.
+// checkEntry checks an entry by its header alone, and returns the entry's clean name,
+// or "." for an entry that is passed over.
 func checkEntry(h *tar.Header) (name string, err error) {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return ".", nil
@@ -168,7 +169,7 @@ func checkEntry(h *tar.Header) (name string, err error) {
 	return "", errors.New("it is a device or something else that a model has no use for")
 }
 
-// brief is a name as messages have it.
+// brief is a name for messages, of at most 100 bytes and dots.
 func brief(name string) string {
 	if len(name) > 100 {
 		return name[:100] + "..."
@@ -176,8 +177,9 @@ func brief(name string) string {
 	return name
 }
 
-// directory makes a directory and those above it, each of which counts as a
-// file. It never goes through a link, which could make them deeper than their names.
+// directory makes a directory and the directories above, each of which counts as a
+// file. A link is never followed: behind a link, directories could be nested deeper than
+// their names say.
 func (u *unpacker) directory(name string) error {
 	if name == "." {
 		return nil
@@ -194,7 +196,7 @@ func (u *unpacker) directory(name string) error {
 	return u.mkdir(name)
 }
 
-// mkdir makes one directory, if it is not there.
+// mkdir makes one directory, unless the directory exists.
 func (u *unpacker) mkdir(name string) error {
 	err := u.root.Mkdir(name, 0o755)
 	if info, there := u.root.Lstat(name); there == nil && info.IsDir() {
@@ -203,7 +205,7 @@ func (u *unpacker) mkdir(name string) error {
 	return err
 }
 
-// file writes a regular file. Of its mode only whether it can be run is kept.
+// file writes a regular file, which can be executed where mode says so.
 func (u *unpacker) file(name string, mode fs.FileMode, content io.Reader) (err error) {
 	perm := fs.FileMode(0o644)
 	if mode&0o111 != 0 {
@@ -234,7 +236,7 @@ func (u *unpacker) symlink(name, target string) error {
 	return u.root.Symlink(target, name)
 }
 
-// checkLinks follows every link: one may lead out through another.
+// checkLinks follows every link, for a link may lead out through another link.
 func (u *unpacker) checkLinks() error {
 	for _, name := range u.links {
 		if _, err := u.root.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -244,8 +246,8 @@ func (u *unpacker) checkLinks() error {
 	return nil
 }
 
-// openDirectories lets everybody look into the directories, whatever the umask:
-// the user inside of the container may be anybody.
+// openDirectories lets every user read the directories, whatever the umask: the server
+// in the container may run as any user.
 func (u *unpacker) openDirectories() error {
 	return fs.WalkDir(u.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || !e.IsDir() {

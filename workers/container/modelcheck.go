@@ -9,16 +9,17 @@ import (
 	"os"
 )
 
-// checkedModelBytes is how much of an archive, unpacked, is looked at before
-// anything is started: a few seconds' worth.
+// checkedModelBytes is how many bytes of the unpacked archive are checked before
+// anything is started, which takes a few seconds.
 const checkedModelBytes = 1 << 30
 
-// errEnough ends the check of an archive that is longer than is looked at.
+// errEnough ends the check of an archive that is longer than checkedModelBytes.
 var errEnough = errors.New("that is enough")
 
-// checkArchive reads the headers in an archive's beginning, so that one that
-// cannot be unpacked is found before anything is started. It writes nothing.
-// What shows only in the files (links through links, a full disk) unpacking tells.
+// checkArchive reads the headers at the beginning of an archive, so that an archive
+// that cannot be unpacked is found before anything is started. Nothing is written.
+// Problems that only the files show (links through links, a full disk) are found by
+// unpacking.
 func checkArchive(ctx context.Context, name string, most int64) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -50,14 +51,14 @@ func checkArchive(ctx context.Context, name string, most int64) error {
 	return fmt.Errorf("--model %s: %w", name, err)
 }
 
-// checked is a reader that ends with errEnough after left bytes, or with ctx.
-type checked struct {
+// boundedReader is a reader that ends with errEnough after left bytes, or with ctx.
+type boundedReader struct {
 	ctx  context.Context
 	r    io.Reader
 	left int64
 }
 
-func (c *checked) Read(p []byte) (int, error) {
+func (c *boundedReader) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
 	}

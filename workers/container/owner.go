@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// An owner is the process that something belongs to, in words that tell later,
-// and from another process, whether it still lives: the machine, what boot of
-// it, the space its processes are numbered in, the number, and when it began.
+// An owner names a process so that another process can tell later whether the owner
+// still lives: the machine, the machine's boot, the namespace of process numbers, the
+// number, and when the process began.
 type owner struct {
 	machine, boot, space string
 	pid                  int
@@ -26,30 +26,30 @@ func myself() owner {
 	return o
 }
 
-// ownerOn is what is known of one process here.
+// ownerOn is the number of a process here, and when the process began.
 func ownerOn(pid int) owner { return owner{pid: pid, began: beganAt(pid)} }
 
-// beganAt is the time at which a process began, in the kernel's ticks since the
-// machine did; "" where nobody tells.
+// beganAt is when a process began, in the kernel's ticks since the machine's boot; ""
+// where the system does not tell.
 func beganAt(pid int) string {
 	stat := readSmall(fmt.Sprintf("/proc/%d/stat", pid))
-	// The name, in parentheses, may hold anything, and is the second field.
+	// The second field, the name in parentheses, may hold anything.
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 20 {
 		return ""
 	}
 	if fields[0] == "Z" || fields[0] == "X" {
-		return "ended" // and nobody has asked yet how
+		return "ended" // the parent has not asked yet how the process ended
 	}
 	return fields[19]
 }
 
 func readSmall(path string) string {
-	text, _ := os.ReadFile(path) // what is not there is not known
+	text, _ := os.ReadFile(path) // a missing file reads as ""
 	return string(text)
 }
 
-// String is the owner as a label has it.
+// String is the owner as the label holds the owner.
 func (o owner) String() string {
 	return strings.Join([]string{o.machine, o.boot, o.space, strconv.Itoa(o.pid), o.began}, "/")
 }
@@ -66,9 +66,9 @@ func parseOwner(s string) (owner, error) {
 	return owner{parts[0], parts[1], parts[2], pid, parts[4]}, nil
 }
 
-// gone tells whether the owner has certainly ended, as me sees it. What cannot be
-// known from here (another machine, or a process numbered elsewhere) counts as alive.
-func (o owner) gone(me owner) bool {
+// ended tells whether the owner has certainly ended, as the process me sees it. An
+// owner on another machine, or in another namespace of process numbers, counts as alive.
+func (o owner) ended(me owner) bool {
 	if o.machine != me.machine {
 		return false
 	}
@@ -84,5 +84,5 @@ func (o owner) gone(me owner) bool {
 	if now := beganAt(o.pid); now != "" {
 		return now != o.began
 	}
-	return !exists(o.pid)
+	return !processExists(o.pid)
 }

@@ -2,8 +2,8 @@
 
 package container
 
-// exists tells whether there is a process of that number, or may be.
-func exists(int) bool { return true }
+// processExists tells whether a process may exist.
+func processExists(int) bool { return true }
 
-// ours tells whether a directory belongs to the user who runs this.
-func ours(string) bool { return false }
+// ownedByUser tells whether a directory certainly belongs to the user.
+func ownedByUser(string) bool { return false }

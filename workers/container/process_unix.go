@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// exists tells whether there is a process of that number, or may be.
-func exists(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+// processExists tells whether process pid exists, or may exist.
+func processExists(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
-// ours tells whether a directory belongs to the user who runs this.
-func ours(dir string) bool {
+// ownedByUser tells whether a directory belongs to the user who runs batchmill.
+func ownedByUser(dir string) bool {
 	info, err := os.Lstat(dir)
 	if err != nil || !info.IsDir() {
 		return false

@@ -14,8 +14,8 @@ const (
 	ownerFile  = "owner"
 )
 
-// makeTemp makes the fleet's own directory, which nobody else can look into, if
-// there is none yet. Called with mu held.
+// makeTemp makes the fleet's own directory, which only this user can read, if the fleet
+// has no directory yet. Called with mu held.
 func (f *Fleet) makeTemp() error {
 	if f.temp != "" {
 		return nil
@@ -28,8 +28,8 @@ func (f *Fleet) makeTemp() error {
 	return os.WriteFile(filepath.Join(dir, ownerFile), []byte(f.me.String()), 0o600)
 }
 
-// sweepTemp removes the directories of fleets whose process has ended, if they
-// are this user's. One that cannot be removed keeps no other; the error names each.
+// sweepTemp removes this user's directories of fleets whose process has ended. A
+// directory that cannot be removed does not stop the sweep; the error names each.
 func sweepTemp(me owner, remove func(string) error) error {
 	entries, err := os.ReadDir(os.TempDir())
 	if err != nil {
@@ -38,14 +38,14 @@ func sweepTemp(me owner, remove func(string) error) error {
 	var failed []error
 	for _, e := range entries {
 		dir := filepath.Join(os.TempDir(), e.Name())
-		if !strings.HasPrefix(e.Name(), tempPrefix) || !e.IsDir() || !ours(dir) {
+		if !strings.HasPrefix(e.Name(), tempPrefix) || !e.IsDir() || !ownedByUser(dir) {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, ownerFile))
 		if err != nil {
 			continue
 		}
-		if o, err := parseOwner(string(text)); err == nil && o.gone(me) {
+		if o, err := parseOwner(string(text)); err == nil && o.ended(me) {
 			if err := remove(dir); err != nil {
 				failed = append(failed, leftBehind(dir, err))
 			}
@@ -54,8 +54,8 @@ func sweepTemp(me owner, remove func(string) error) error {
 	return errors.Join(failed...)
 }
 
-// leftBehind names a directory that could not be removed, and no path inside,
-// which may be very long.
+// leftBehind names a directory that could not be removed, without the path inside of
+// the directory, which may be very long.
 func leftBehind(dir string, err error) error {
 	if inside, ok := errors.AsType[*fs.PathError](err); ok {
 		err = inside.Err

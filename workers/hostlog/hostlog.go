@@ -1,5 +1,7 @@
-// Package hostlog keeps what started hosts print: a file for each, of bounded
-// size, and the last lines at hand for a message.
+// Package hostlog keeps what hosts print that batchmill has started: a file of
+// bounded size for each host, and the last lines in memory for a message.
+//
+// A [Dir] is the folder of a job's logs, a [Log] is the log of one host.
 package hostlog
 
 import (
@@ -14,59 +16,60 @@ import (
 )
 
 const (
-	// maxFile is the size in bytes at which a log is moved to N.log.1, over the
-	// older one there, and begun anew: a host has at most twice as much on disk.
+	// maxFile is the size in bytes at which the log N.log is renamed to N.log.1,
+	// which replaces the older N.log.1: a host has at most two files of maxFile bytes.
 	maxFile = 8 << 20
-	// maxTail is how much of the end is kept at hand, in bytes.
+	// maxTail is how many of the last bytes are kept in memory.
 	maxTail = 4 << 10
-	// lastLines and lineLength bound what a message shows.
+	// lastLines and lineLength, in bytes, bound what a message shows.
 	lastLines  = 5
 	lineLength = 300
 )
 
-// A Dir is a folder of logs. It is made when the first log is opened. Its
-// methods may be called concurrently.
+// A Dir is a folder of logs, which is made when the first log is opened. The methods
+// may be called concurrently.
 type Dir struct {
 	mu        sync.Mutex
 	path      string
 	temporary bool
-	keep      bool
+	kept      bool
 }
 
-// At is the folder path.
+// At is the folder at path, which stays.
 func At(path string) *Dir { return &Dir{path: path} }
 
-// Temporary is a folder of its own below the system's one for temporary files.
+// Temporary is a new folder among the system's temporary files, which Close removes.
 func Temporary() *Dir { return &Dir{temporary: true} }
 
-// Path is the folder; "" for a temporary one that is not made yet.
+// Path is the folder's path; "" for a temporary folder that is not made yet.
 func (d *Dir) Path() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.path
 }
 
-// Keep makes Close leave a temporary folder: somebody was told to look there.
+// Keep makes Close leave a temporary folder, because a message names the folder.
 func (d *Dir) Keep() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.keep = true
+	d.kept = true
 }
 
-// Close removes a temporary folder, unless Keep was called. Its logs must be closed.
+// Close removes a temporary folder, unless Keep was called. The folder's logs must be
+// closed before.
 func (d *Dir) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.temporary || d.keep || d.path == "" {
+	if !d.temporary || d.kept || d.path == "" {
 		return nil
 	}
 	return os.RemoveAll(d.path)
 }
 
-// Open opens the log of the host with that number, and makes it where it is
-// missing. What is there stays in front.
+// Open opens the log of host number, N.log, and makes the file where it is missing.
+// New text is appended. The caller closes the log.
 func (d *Dir) Open(number int) (*Log, error) {
-	dir, err := d.made()
+	dir, err := d.ensure()
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func (d *Dir) Open(number int) (*Log, error) {
 	return l, l.open()
 }
 
-func (d *Dir) made() (_ string, err error) {
+func (d *Dir) ensure() (_ string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.temporary && d.path == "" {
@@ -84,18 +87,18 @@ func (d *Dir) made() (_ string, err error) {
 	return d.path, os.MkdirAll(d.path, 0o777)
 }
 
-// A Log is one host's. Its methods may be called concurrently.
+// A Log is the log of one host. The methods may be called concurrently.
 type Log struct {
 	path string
 
 	mu   sync.Mutex
-	file *os.File // nil once closed, or where it cannot be written
+	file *os.File // nil once closed, or where no file can be written
 	size int64
 	tail []byte
 }
 
-// open opens the file to append to it. What hosts print may be anything, so
-// only its owner may read it.
+// open opens the file for appending. Hosts may print secrets, so only the file's
+// owner may read the file.
 func (l *Log) open() error {
 	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -109,31 +112,32 @@ func (l *Log) open() error {
 	return nil
 }
 
-// Path is where the file is.
+// Path is the path of the file.
 func (l *Log) Path() string { return l.path }
 
-// Begin notes that the host starts, and forgets the tail: the next message is
-// about this start.
+// Begin writes that the host starts, with what, and forgets the tail: the next
+// message is about this start.
 func (l *Log) Begin(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tail = l.tail[:0]
-	l.note(what)
+	l.writeNote(what)
 }
 
-// Note notes in the file what batchmill knows of the host; the tail is the host's own.
+// Note writes a line of batchmill's own into the file; the tail holds only what the
+// host printed.
 func (l *Log) Note(what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.note(what)
+	l.writeNote(what)
 }
 
-func (l *Log) note(what string) {
+func (l *Log) writeNote(what string) {
 	l.write(fmt.Appendf(nil, "--- batchmill, %s: %s\n", time.Now().UTC().Format(time.RFC3339), what))
 }
 
-// Write appends p. It never fails: a log that cannot be written must not stop
-// a host, which would wait for its pipe to be read.
+// Write appends p and never fails: a host whose pipe nobody reads would stop, so a
+// file that cannot be written is ignored.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -152,7 +156,7 @@ func (l *Log) write(p []byte) {
 	if l.file == nil {
 		return
 	}
-	n, _ := l.file.Write(p) // the tail still has it
+	n, _ := l.file.Write(p) // the tail keeps what the file could not take
 	l.size += int64(n)
 }
 
@@ -164,8 +168,8 @@ func (l *Log) rotate() {
 	}
 }
 
-// Tail is the last lines since Begin, without empty ones, joined by " | "; ""
-// without any. It is the host's text: escape it before it is shown.
+// Tail is the last 5 lines since Begin that are not empty, joined by " | "; "" without
+// lines. The text is the host's: the caller escapes the text before showing it.
 func (l *Log) Tail() string {
 	l.mu.Lock()
 	text := bytes.ToValidUTF8(l.tail, []byte("?"))
@@ -183,7 +187,7 @@ func (l *Log) Tail() string {
 	return strings.Join(lines[max(0, len(lines)-lastLines):], " | ")
 }
 
-// Close closes the file. What is written later is only kept in the tail.
+// Close closes the file. Text written later is kept in the tail only.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,13 +15,13 @@ import (
 	"syscall"
 )
 
-// supported says why processes cannot be started here; nil where they can.
+// supported says why this system cannot start processes; nil where it can.
 func supported() error { return nil }
 
-// child runs words once, told to listen on port, to its end or ctx's. What it
-// prints goes to out. It returns how the process ended, or ctx's error; nothing
-// is left of it then. It takes at most as long as the guard, and a little.
-func child(ctx context.Context, program string, words []string, port int, out io.Writer) error {
+// runChild runs words as a process that listens on port and prints to out, until the
+// process or ctx ends. The error says how the process ended, or is that of ctx. When
+// runChild returns, nothing is left of the process.
+func runChild(ctx context.Context, program string, words []string, port int, out io.Writer) error {
 	exe, err := self()
 	if err != nil {
 		return err
@@ -39,7 +39,8 @@ func child(ctx context.Context, program string, words []string, port int, out io
 	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	leash, err := guard.StdinPipe()
 	if err == nil {
-		// When ctx ends the leash is let go of, and the guard does the rest; one that cannot is killed.
+		// When ctx ends, Cancel closes the leash and the guard ends the process; a guard
+		// that has not ended after WaitDelay is killed.
 		guard.Cancel, guard.WaitDelay = leash.Close, stopTime+2*killTime
 		err = guard.Start()
 	}
@@ -48,7 +49,7 @@ func child(ctx context.Context, program string, words []string, port int, out io
 	}
 	line, _ := bufio.NewReader(io.LimitReader(status, 4<<10)).ReadString('\n')
 	ended := guard.Wait()
-	if guard.ProcessState == nil || !guard.ProcessState.Exited() { // it was killed, and its group was not
+	if guard.ProcessState == nil || !guard.ProcessState.Exited() { // the guard was killed, and the rest of its group was not
 		_ = syscall.Kill(-guard.Process.Pid, syscall.SIGKILL)
 	}
 	if ctx.Err() != nil {
@@ -57,7 +58,7 @@ func child(ctx context.Context, program string, words []string, port int, out io
 	return howItEnded(strings.TrimSpace(line), ended)
 }
 
-// howItEnded reads what the guard said.
+// howItEnded says how the process ended, from the line of the guard.
 func howItEnded(line string, guard error) error {
 	if text, ok := strings.CutPrefix(line, saidNotStarted); ok {
 		return &startError{text}

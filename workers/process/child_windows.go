@@ -10,7 +10,7 @@ var errWindows = errors.New("processes are not started on Windows: start the hos
 
 func supported() error { return errWindows }
 
-func child(context.Context, string, []string, int, io.Writer) error { return errWindows }
+func runChild(context.Context, string, []string, int, io.Writer) error { return errWindows }
 
-// Guard is the guard of a process; there is none on Windows.
+// Guard is the guard of a process; Windows has no guards.
 func Guard([]string) int { return 64 }

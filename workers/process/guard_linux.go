@@ -14,12 +14,12 @@ func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
-// adoptOrphans makes this process the parent of what its descendants leave
-// behind, so that they cannot get out of sight.
+// adoptOrphans makes this process the parent of its descendants whose parent ends, so
+// that killChildren finds them.
 func adoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// killChildren kills the children of this process. Their own become its
-// children then, for the next call.
+// killChildren kills the children of this process. The children of the killed become
+// children of this process, for the next call.
 func killChildren() {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -32,8 +32,8 @@ func killChildren() {
 	}
 }
 
-// parentOf reads /proc/PID/stat: number, name in parentheses (which it may hold
-// too), state, parent. It is 0 where there is no such process.
+// parentOf is the parent's number in /proc/PID/stat: number, name in parentheses (a
+// name may hold parentheses, too), state, parent. It is 0 for a missing process.
 func parentOf(pid int) int {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -47,5 +47,5 @@ func parentOf(pid int) int {
 	return parent
 }
 
-// self is this program, even when its file has been replaced since it started.
+// self is the path of this program, even when the file was replaced after the start.
 func self() (string, error) { return "/proc/self/exe", nil }

@@ -12,13 +12,15 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/batchmill/batchmill/internal/caught"
 )
 
-// Guard runs words as a process, and is the whole life of the program that
-// calls it: it returns that program's exit code. It ends when the process does,
-// or when stdin does, and then nothing is left of what the process started:
-// SIGTERM to the group, SIGKILL after 5 seconds. On Linux that includes what
-// has left the group. How the process ended is said on file descriptor 3.
+// Guard runs words as a process, and returns the exit code of the program that calls
+// Guard, which does nothing else. Guard returns when the process ends or stdin does,
+// and leaves no process that the process started: the group gets SIGTERM, and SIGKILL
+// after 5 seconds. On Linux, processes that have left the group end too. Guard says
+// on file descriptor 3 how the process ended.
 //
 // The process gets stdout, stderr and the environment, and an empty stdin.
 func Guard(words []string) int {
@@ -28,28 +30,28 @@ func Guard(words []string) int {
 		fmt.Fprintln(os.Stderr, "batchmill guard: it is started by batchmill, for --command")
 		return 64
 	}
-	// The group gets SIGTERM, and this program is in it. A signal that is
-	// ignored would be ignored by the process too; one that is caught is not.
+	// The group that gets SIGTERM includes this program, so the signal is caught. The
+	// process would inherit an ignored signal, but does not inherit a caught one.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
-	runtime.LockOSThread() // dieWithParent is about the thread that starts the process
+	runtime.LockOSThread() // dieWithParent holds for the thread that starts the process
 	adoptOrphans()
-	pid, err := begin(words)
+	pid, err := startProcess(words)
 	if err != nil {
 		fmt.Fprintln(status, saidNotStarted+err.Error())
 		return 1
 	}
 	ended, gone := make(chan string, 1), make(chan struct{})
-	go reap(pid, ended, gone)
+	caught.Start(func() { reap(pid, ended, gone) })
 	select {
 	case how := <-ended:
 		fmt.Fprintln(status, saidEnded+how)
-	case <-endOf(os.Stdin):
+	case <-closedAtEnd(os.Stdin):
 	}
 	endGroup(gone)
 	return 0
 }
 
-func begin(words []string) (pid int, err error) {
+func startProcess(words []string) (pid int, err error) {
 	program, err := exec.LookPath(words[0])
 	if err != nil {
 		return 0, err
@@ -67,18 +69,18 @@ func begin(words []string) (pid int, err error) {
 	return pid, nil
 }
 
-// endOf is closed when nothing more can come from f: its writer is dead.
-func endOf(f *os.File) <-chan struct{} {
+// closedAtEnd returns a channel that is closed at the end of f: its writer is dead.
+func closedAtEnd(f *os.File) <-chan struct{} {
 	end := make(chan struct{})
-	go func() {
+	caught.Start(func() {
 		_, _ = io.Copy(io.Discard, f)
 		close(end)
-	}()
+	})
 	return end
 }
 
-// reap waits for all children, adopted ones too, says how the one with the
-// number pid ended, and closes gone when there is none any more.
+// reap waits for all children, adopted ones included, says how the child pid ended,
+// and closes gone when no child is left.
 func reap(pid int, ended chan<- string, gone chan<- struct{}) {
 	for {
 		var s syscall.WaitStatus
@@ -96,7 +98,7 @@ func reap(pid int, ended chan<- string, gone chan<- struct{}) {
 	}
 }
 
-// endGroup ends all that is left.
+// endGroup ends all processes that are left.
 func endGroup(gone <-chan struct{}) {
 	group := syscall.Getpgrp()
 	_ = syscall.Kill(-group, syscall.SIGTERM)

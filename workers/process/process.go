@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
@@ -16,23 +17,24 @@ import (
 	"github.com/batchmill/batchmill/workers/hostlog"
 )
 
-// Options describe processes. Command is needed.
+// Options describe the processes of one job. Command is needed.
 type Options struct {
-	// Command is a command line; see [Split]. The process is started without a
-	// shell, with batchmill's environment and SAGEMAKER_BIND_TO_PORT and PORT.
+	// Command is a command line; see [Split]. The process starts without a shell,
+	// with batchmill's environment and the variables SAGEMAKER_BIND_TO_PORT and PORT.
 	Command string
-	// Replicas is how many processes there are; 0 is one.
+	// Replicas is the number of processes; 0 is one.
 	Replicas int
-	// Program is what this program calls itself: its guards are called the same.
-	// It must call [Guard] when its first argument is [GuardCommand]. "" is batchmill.
+	// Program is the name of this program, which its guards show as theirs; "" is
+	// batchmill. The program must call [Guard] when its first argument is [GuardCommand].
 	Program string
-	// Logs is where what they print goes; nil is a temporary folder.
+	// Logs keeps what the processes print; nil is a temporary folder.
 	Logs *hostlog.Dir
-	// HTTP describes the hosts. Its URL, Dial and Name are not used.
+	// HTTP describes the hosts. HTTP.URL, HTTP.Dial and HTTP.Name are ignored.
 	HTTP workers.HTTPOptions
 }
 
-// Validate names what is wrong with the command, or that its program is not there.
+// Validate says what is wrong with the options, or that the command's program is
+// missing.
 func (o Options) Validate() error {
 	if err := supported(); err != nil {
 		return err
@@ -50,8 +52,8 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// A Host is a process that listens on a port of 127.0.0.1, another one each
-// time it starts. It is a [workers.Kept] host.
+// A Host is the [workers.Kept] host of a process that listens on a port of 127.0.0.1,
+// a new port for each start.
 type Host struct {
 	*workers.HTTPHost
 	number int
@@ -60,17 +62,17 @@ type Host struct {
 	ports  *ports
 	run    func(ctx context.Context, port int, log *hostlog.Log) error
 
-	served atomic.Bool // the process has answered well
+	answered atomic.Bool // the process has answered an invocation with a 2xx
 
-	mu    sync.Mutex
-	port  int   // 0 while there is no process
-	state error // why there is none, or how the one before ended; nil for the first
+	mu      sync.Mutex
+	port    int   // 0 while no process runs
+	absence error // why no process runs, or how the process before ended; nil for a first process
 }
 
 var _ workers.Kept = (*Host)(nil)
 
-// NewHosts makes the hosts that o describes; nothing is started yet. Close them
-// when they are not needed any more.
+// NewHosts makes the hosts that o describes; nothing is started yet. The caller closes
+// the hosts when they are not needed any more.
 func NewHosts(o Options) ([]*Host, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -93,10 +95,10 @@ func NewHosts(o Options) ([]*Host, error) {
 }
 
 func newHost(o Options, number int, words []string, shared *ports) (*Host, error) {
-	h := &Host{number: number, words: words, logs: o.Logs, ports: shared, state: errors.New("it has not been started yet")}
+	h := &Host{number: number, words: words, logs: o.Logs, ports: shared, absence: errors.New("it has not been started yet")}
 	program := cmp.Or(o.Program, "batchmill")
 	h.run = func(ctx context.Context, port int, log *hostlog.Log) error {
-		return child(ctx, program, words, port, log)
+		return runChild(ctx, program, words, port, log)
 	}
 	o.HTTP.URL = "http://localhost"
 	o.HTTP.Dial = h.dial
@@ -106,19 +108,19 @@ func newHost(o Options, number int, words []string, shared *ports) (*Host, error
 	return h, err
 }
 
-// Invoke is that of [workers.HTTPHost]; it notes that the process is good for something.
+// Invoke is that of [workers.HTTPHost], and remembers that the process has answered.
 func (h *Host) Invoke(ctx context.Context, r *workers.Request) (workers.Response, error) {
 	resp, err := h.HTTPHost.Invoke(ctx, r)
 	if err == nil && resp.Status/100 == 2 {
-		h.served.Store(true)
+		h.answered.Store(true)
 	}
 	return resp, err
 }
 
-// dial connects to the process that there is now.
+// dial connects to the process that runs now.
 func (h *Host) dial(ctx context.Context) (net.Conn, error) {
 	h.mu.Lock()
-	port, state := h.port, h.state
+	port, state := h.port, h.absence
 	h.mu.Unlock()
 	if port == 0 {
 		return nil, fmt.Errorf("there is no process: %w", state)
@@ -131,39 +133,47 @@ func (h *Host) dial(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-// at notes the port of the process that there is, or, with 0, why there is
-// none. The state of one that is there is how the one before it ended.
-func (h *Host) at(port int, state error) {
+// setPort sets the port of the process that runs, with how the process before ended,
+// or port 0 with why no process runs.
+func (h *Host) setPort(port int, state error) {
 	h.mu.Lock()
-	h.port, h.state = port, state
+	h.port, h.absence = port, state
 	h.mu.Unlock()
 	if port == 0 {
-		h.HTTPHost.Close() // what is idle leads nowhere
+		h.HTTPHost.Close() // idle connections lead to an ended process
 	}
 }
 
-// ports are the ports that hosts of one fleet listen on. A port is free when
-// the system gives it out and may be taken before the process has it; the
-// process fails then and is started again, with another one.
+// ports are the ports that the hosts of one job listen on.
 type ports struct {
 	mu    sync.Mutex
 	taken map[int]bool
 }
 
-// take finds a free port that none of the others has.
-func (p *ports) take() (int, error) {
+// Ports are looked for in a range that systems do not choose from when a program listens
+// on port 0 or connects (Linux begins at 32768, others at 49152). Between reserve and
+// the process's own listening nothing holds the port: a server of another program that
+// got it by chance would be taken for the process, and be sent the records.
+const (
+	lowestPort  = 20000
+	highestPort = 29999
+)
+
+// reserve finds a free port that no other host has. Where another program takes the port
+// before the process listens, the process fails, and is started again with another port.
+func (p *ports) reserve() (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
+	for try := range 200 {
+		want := lowestPort + rand.IntN(highestPort-lowestPort+1)
+		if try >= 100 {
+			want = 0 // the range is full, or forbidden: any port will do
 		}
-		port := l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
+		port, err := freePort(want)
+		switch {
+		case err != nil && want == 0:
 			return 0, err
-		}
-		if !p.taken[port] {
+		case err == nil && !p.taken[port]:
 			p.taken[port] = true
 			return port, nil
 		}
@@ -171,18 +181,27 @@ func (p *ports) take() (int, error) {
 	return 0, errors.New("no free port is left")
 }
 
-func (p *ports) giveBack(port int) {
+// freePort is want if that port is free now, or for 0 one that the system chooses.
+func freePort(want int) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(want)))
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+func (p *ports) release(port int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.taken, port)
 }
 
-// firstPause and longestPause bound the pause before a process is started
-// again; steady is how long one must have run for its end not to count.
+// firstPause and longestPause bound the pause before a process is started again. The
+// end of a process that ran for steadyRun, and has answered, does not count.
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 30 * time.Second
-	steady       = time.Minute
-	// restarts is how often in a row a process is started again.
-	restarts = 5
+	steadyRun    = time.Minute
+	// mostRestarts is how often in a row a process is started again.
+	mostRestarts = 5
 )

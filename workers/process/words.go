@@ -8,27 +8,27 @@ import (
 )
 
 // Split cuts a command line into words as a shell does: by blanks, with '...',
-// "..." and \ to quote. Nothing is expanded. What only a shell could give a
-// meaning to, such as | or $NAME, is an error where it is not quoted, so that
-// it does not silently become part of a word.
+// "..." and \ to quote. Nothing is expanded. A character with a meaning for shells
+// only, such as | or the $ of $NAME, is an error unless quoted, so that the character
+// does not silently become part of a word.
 func Split(line string) ([]string, error) {
 	s := splitter{rest: line}
 	for s.rest != "" {
 		c := s.rest[0]
 		s.rest = s.rest[1:]
-		if err := s.take(c); err != nil {
+		if err := s.next(c); err != nil {
 			return nil, err
 		}
 	}
-	s.end()
+	s.endWord()
 	if len(s.words) == 0 {
 		return nil, errors.New("no program is named")
 	}
 	return s.words, nil
 }
 
-// Program is the name of the program that a command line starts, without its
-// folder and its arguments, which may hold secrets. It is "" where there is none.
+// Program is the name of the program that a command line starts, without the folder,
+// and without the arguments, which may hold secrets; "" for a line without a program.
 func Program(line string) string {
 	words, err := Split(line)
 	if err != nil {
@@ -38,27 +38,27 @@ func Program(line string) string {
 }
 
 type splitter struct {
-	rest  string
-	words []string
-	word  strings.Builder
-	begun bool // there is a word, be it an empty one in quotes
+	rest   string
+	words  []string
+	word   strings.Builder
+	inWord bool // a word has begun, perhaps an empty one in quotes
 }
 
-func (s *splitter) end() {
-	if s.begun {
+func (s *splitter) endWord() {
+	if s.inWord {
 		s.words = append(s.words, s.word.String())
 	}
 	s.word.Reset()
-	s.begun = false
+	s.inWord = false
 }
 
-func (s *splitter) take(c byte) error {
+func (s *splitter) next(c byte) error {
 	switch {
 	case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-		s.end()
+		s.endWord()
 		return nil
 	case c == '\'':
-		s.begun = true
+		s.inWord = true
 		quoted, rest, ok := strings.Cut(s.rest, "'")
 		if !ok {
 			return errors.New("a quote ' is not closed")
@@ -67,13 +67,13 @@ func (s *splitter) take(c byte) error {
 		s.rest = rest
 		return nil
 	case c == '"':
-		s.begun = true
+		s.inWord = true
 		return s.quoted()
 	case c == '\\':
 		if s.rest == "" {
 			return errors.New(`it ends with a \`)
 		}
-		if s.rest[0] != '\n' { // that joins two lines
+		if s.rest[0] != '\n' { // a \ before a line's end joins two lines
 			s.add(s.rest[0])
 		}
 		s.rest = s.rest[1:]
@@ -86,11 +86,11 @@ func (s *splitter) take(c byte) error {
 }
 
 func (s *splitter) add(c byte) {
-	s.begun = true
+	s.inWord = true
 	s.word.WriteByte(c)
 }
 
-// quoted takes what stands in "...".
+// quoted reads the text in "...".
 func (s *splitter) quoted() error {
 	for s.rest != "" {
 		c := s.rest[0]
@@ -112,7 +112,7 @@ func (s *splitter) quoted() error {
 	return errors.New(`a quote " is not closed`)
 }
 
-// expands tells whether a shell would replace a $ that stands before rest.
+// expands tells whether a shell would replace a $ before rest.
 func (s *splitter) expands() bool {
 	if s.rest == "" {
 		return false

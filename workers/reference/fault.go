@@ -13,7 +13,7 @@ import (
 // A Fault is a way to fail on purpose.
 type Fault string
 
-// The faults. None is the empty string.
+// The faults. The empty string is no fault.
 const (
 	Fault500      Fault = "500"      // the model fails
 	Fault503      Fault = "503"      // no room
@@ -21,13 +21,13 @@ const (
 	FaultTruncate Fault = "truncate" // half of the body that Content-Length promises
 	FaultGarble   Fault = "garble"   // a 200 that cannot be parsed
 	FaultShort    Fault = "short"    // one answer too few
-	FaultSlow     Fault = "slow"     // the right answers, SlowBy later
+	FaultSlow     Fault = "slow"     // the right answers, 2 seconds later
 )
 
-// SlowBy is how much longer a slow invocation takes.
-const SlowBy = 2 * time.Second
+// slowBy is how much longer a slow invocation takes.
+const slowBy = 2 * time.Second
 
-// Faults lists all of them.
+// Faults lists all faults.
 func Faults() []Fault {
 	return []Fault{Fault500, Fault503, FaultReset, FaultTruncate, FaultGarble, FaultShort, FaultSlow}
 }
@@ -44,25 +44,25 @@ func ParseFault(s string) (Fault, error) {
 	return Fault(s), nil
 }
 
-// draw decides an invocation's fate: its fault, if any, and its latency with jitter.
+// draw chooses the fault of an invocation, if any, and the latency with jitter.
 func (h *Host) draw() (fault Fault, delay time.Duration) {
-	delay = h.o.Latency
-	if h.o.FaultRate == 0 && h.o.Jitter == 0 {
+	delay = h.options.Latency
+	if h.options.FaultRate == 0 && h.options.Jitter == 0 {
 		return "", delay
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.o.Jitter > 0 {
-		delay += time.Duration(h.random.Int64N(int64(h.o.Jitter) + 1))
+	if h.options.Jitter > 0 {
+		delay += time.Duration(h.random.Int64N(int64(h.options.Jitter) + 1))
 	}
-	if h.random.Float64() < h.o.FaultRate {
-		fault = h.o.FaultKinds[h.random.IntN(len(h.o.FaultKinds))]
+	if h.random.Float64() < h.options.FaultRate {
+		fault = h.options.FaultKinds[h.random.IntN(len(h.options.FaultKinds))]
 	}
 	return fault, delay
 }
 
-// inject writes a faulty response; it is false when there is none to write.
-// A short answer counts as one, though it went the normal way.
+// inject writes the response of a fault, and tells whether it did; n is the number of
+// records. The answers in out are already short for FaultShort.
 func (h *Host) inject(w http.ResponseWriter, out *bytes.Buffer, n int, fault Fault) bool {
 	switch fault {
 	case Fault500:
@@ -75,7 +75,7 @@ func (h *Host) inject(w http.ResponseWriter, out *bytes.Buffer, n int, fault Fau
 		w.Header().Set("Content-Length", fmt.Sprint(out.Len()+1))
 		_, _ = w.Write(out.Bytes()[:out.Len()/2])
 		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler) // net/http's way to cut a response off
+		panic(http.ErrAbortHandler) // makes net/http cut the response off
 	case FaultGarble:
 		// Neither CSV nor JSON, and one line too many for a format without rules.
 		h.write(w, bytes.Repeat([]byte("\"garbled\x00\n"), n+1))
@@ -98,7 +98,7 @@ func reset(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // a reset instead of a polite end
+		_ = tcp.SetLinger(0) // Close resets the connection
 	}
 	_ = conn.Close()
 }

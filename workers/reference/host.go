@@ -1,18 +1,17 @@
 // Package reference is a small host on the container contract, for trying
-// things out, for tests and for measuring. It answers with a model that can be
+// things out, for tests and for measuring. The host answers with a model that can be
 // recomputed by hand, and can be slow or faulty on purpose.
 //
-// The model is linear. A record's score is 0.5 plus, for each of its fields
-// that is a number, the field's position (the first is 1) times its value.
-// Fields that are not numbers take a position and add nothing. So the CSV
-// record 3,x,2 scores 0.5 + 1*3 + 3*2 = 9.5. The fields of a JSON record are
-// its scalars in the order they stand, however deep.
+// The model is linear. The score of a record is 0.5 plus, for each field that is a
+// number, the position of the field (the first is 1) times the value. Fields that are
+// not numbers have a position and add nothing. The CSV record 3,x,2 scores
+// 0.5 + 1*3 + 3*2 = 9.5. The fields of a JSON record are its scalars in their order,
+// however deep.
 //
-// It takes text/csv, application/jsonlines and application/json (an array of
-// records, or an object with them under "instances", or as rows of a table
-// under "dataframe_split"), and answers in the type
-// that Accept names, by default in the one it got: a number a line, or
-// {"predictions":[...]}.
+// The host takes text/csv, application/jsonlines and application/json: an array of
+// records, or an object with the records under "instances", or as rows of a table
+// under "dataframe_split". The answers have the type that Accept names, by default the
+// type of the request: a number on each line, or {"predictions":[...]}.
 package reference
 
 import (
@@ -29,56 +28,54 @@ import (
 	"time"
 )
 
-// Options say how the host behaves; the zero value is fast, honest and takes
-// everything.
+// Options say how the host behaves. The host of the zero value is fast, without faults,
+// and takes every payload.
 type Options struct {
-	// Latency is how long each invocation takes, Jitter a random time on top.
+	// Latency is how long an invocation takes, Jitter the longest random time on top.
 	Latency, Jitter time.Duration
-	// PerRecord is how much longer an invocation takes for each of its records.
+	// PerRecord is the time on top for each record of an invocation.
 	PerRecord time.Duration
-	// Growth is the share by which each other invocation in service lengthens
-	// one that begins.
+	// Growth is the share by which an invocation takes longer for each other invocation
+	// in service when it begins.
 	Growth float64
-	// MaxConcurrent is how many invocations are served at once; 0 is no limit.
-	// Those above get a 429, or wait in silence with Queue.
+	// MaxConcurrent is how many invocations are served at once; 0 is no limit. Further
+	// invocations get a 429, or wait with Queue.
 	MaxConcurrent int
 	Queue         bool
-	// FaultRate is the share of invocations, 0 to 1, that meet one of
-	// FaultKinds (all when empty) at random. Seed makes the choice repeatable.
+	// FaultRate is the share of invocations, 0 to 1, with a random one of FaultKinds
+	// (all when empty). Seed makes the choice repeatable.
 	FaultRate  float64
 	FaultKinds []Fault
 	Seed       uint64
-	// MaxBody is the largest payload in bytes, above which there is a 413; 0 is no limit.
+	// MaxBody is the largest payload in bytes; a larger payload gets a 413. 0 is no limit.
 	MaxBody int64
-	// BadValue is a text that makes every payload that holds it fail with a 500.
+	// BadValue is a text; every payload with the text gets a 500. "" is no text.
 	BadValue string
 	// ReadyAfter is how long after New the host becomes ready.
 	ReadyAfter time.Duration
-	// Tell answers /execution-parameters; without it that is a 404.
+	// Tell makes /execution-parameters answer; without Tell the path is a 404.
 	Tell bool
-	// Objects makes the answers {"score":n} where they are JSON.
+	// Objects makes JSON answers {"score":n} instead of n.
 	Objects bool
-	// Cheap costs almost nothing per record: a record's answer is 0.d, where d is
-	// the last digit of its first field (0 without). It takes CSV without
-	// quoted line breaks, and JSON Lines; application/json it answers as ever.
+	// Cheap replaces the model by one that takes almost no time per record: the answer
+	// is 0.d, where d is the last digit of the record's first field, 0 without a digit.
+	// Cheap is for CSV without quoted line breaks and for JSON Lines; application/json
+	// is answered by the usual model.
 	Cheap bool
-	// Answer replaces the model: it gets a record's fields, and what it returns
-	// is the answer, as it is. It may be called concurrently.
-	Answer func(fields []string) string
 }
 
 // A Host is an http.Handler on the container contract.
 type Host struct {
-	o        Options
-	ready    time.Time
-	places   chan struct{} // one for each invocation being served; nil without limit
-	mu       sync.Mutex    // guards random and overrun
-	random   *rand.Rand
-	overrun  time.Duration // what invocations took too long, and is not given back yet
-	serving  atomic.Int64
-	slower   atomic.Int64 // times; 0 is 1
-	requests atomic.Int64
-	records  atomic.Int64
+	options    Options
+	readyAt    time.Time
+	places     chan struct{} // holds a token for each invocation in service; nil without MaxConcurrent
+	mu         sync.Mutex    // guards random and overrun
+	random     *rand.Rand
+	overrun    time.Duration // the time that invocations took too long, less what repay took off
+	serving    atomic.Int64
+	slowFactor atomic.Int64 // the factor of Slow; 0 is 1
+	requests   atomic.Int64
+	records    atomic.Int64
 }
 
 // Validate names the field that is wrong and its fix.
@@ -101,7 +98,7 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// New makes a host; time until it is ready runs from here.
+// New makes a host. ReadyAfter counts from the call of New.
 func New(o Options) (*Host, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -109,26 +106,26 @@ func New(o Options) (*Host, error) {
 	if len(o.FaultKinds) == 0 {
 		o.FaultKinds = Faults()
 	}
-	h := &Host{o: o, ready: time.Now().Add(o.ReadyAfter), random: rand.New(rand.NewPCG(o.Seed, 1))}
+	h := &Host{options: o, readyAt: time.Now().Add(o.ReadyAfter), random: rand.New(rand.NewPCG(o.Seed, 1))}
 	if o.MaxConcurrent > 0 {
 		h.places = make(chan struct{}, o.MaxConcurrent)
 	}
 	return h, nil
 }
 
-// Served counts the invocations that came in, and the records answered in full
-// and without a fault.
+// Served is the number of invocations that came in, and of the records that were
+// answered without a fault.
 func (h *Host) Served() (requests, records int64) { return h.requests.Load(), h.records.Load() }
 
-// ServeHTTP is the container contract.
+// ServeHTTP answers /ping, /execution-parameters and /invocations.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/ping" && r.Method == http.MethodGet:
-		if time.Now().Before(h.ready) {
+		if time.Now().Before(h.readyAt) {
 			http.Error(w, "not ready yet", http.StatusServiceUnavailable)
 		}
-	case r.URL.Path == "/execution-parameters" && r.Method == http.MethodGet && h.o.Tell:
-		h.tell(w)
+	case r.URL.Path == "/execution-parameters" && r.Method == http.MethodGet && h.options.Tell:
+		h.parameters(w)
 	case r.URL.Path == "/invocations" && r.Method == http.MethodPost:
 		h.requests.Add(1)
 		h.admit(w, r)
@@ -139,21 +136,21 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *Host) tell(w http.ResponseWriter) {
+func (h *Host) parameters(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	told := map[string]any{"BatchStrategy": "MULTI_RECORD"}
-	if h.o.MaxConcurrent > 0 {
-		told["MaxConcurrentTransforms"] = h.o.MaxConcurrent
+	if h.options.MaxConcurrent > 0 {
+		told["MaxConcurrentTransforms"] = h.options.MaxConcurrent
 	}
-	if megabytes := h.o.MaxBody >> 20; megabytes > 0 {
+	if megabytes := h.options.MaxBody >> 20; megabytes > 0 {
 		told["MaxPayloadInMB"] = megabytes
 	}
-	_ = json.NewEncoder(w).Encode(told) // who has gone away needs no answer
+	_ = json.NewEncoder(w).Encode(told) // a client that has gone away needs no answer
 }
 
-// admit lets an invocation in once there is a place for it.
+// admit serves an invocation once MaxConcurrent allows it.
 func (h *Host) admit(w http.ResponseWriter, r *http.Request) {
-	if time.Now().Before(h.ready) {
+	if time.Now().Before(h.readyAt) {
 		http.Error(w, "not ready yet", http.StatusServiceUnavailable)
 		return
 	}
@@ -161,7 +158,7 @@ func (h *Host) admit(w http.ResponseWriter, r *http.Request) {
 		select {
 		case h.places <- struct{}{}:
 		default:
-			if !h.o.Queue {
+			if !h.options.Queue {
 				http.Error(w, "too many invocations at once", http.StatusTooManyRequests)
 				return
 			}
@@ -173,12 +170,12 @@ func (h *Host) admit(w http.ResponseWriter, r *http.Request) {
 		}
 		defer func() { <-h.places }()
 	}
-	t := turn{begun: time.Now(), others: int(h.serving.Add(1) - 1)}
-	defer h.serving.Add(-1) // before its place is free
+	t := turn{begun: time.Now(), concurrent: int(h.serving.Add(1) - 1)}
+	defer h.serving.Add(-1) // before the token in places is free
 	h.serve(w, r, t)
 }
 
-// bodies are recycled: at many small requests their memory is most of the cost.
+// bodies recycles buffers: with many small requests their memory is most of the cost.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func (h *Host) serve(w http.ResponseWriter, r *http.Request, t turn) {
@@ -187,12 +184,12 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request, t turn) {
 	defer bodies.Put(out)
 	in.Reset()
 	out.Reset()
-	if h.o.MaxBody > 0 {
-		if r.ContentLength > h.o.MaxBody {
+	if h.options.MaxBody > 0 {
+		if r.ContentLength > h.options.MaxBody {
 			h.tooLarge(w)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, h.o.MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, h.options.MaxBody)
 	}
 	if _, err := in.ReadFrom(r.Body); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -206,11 +203,11 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request, t turn) {
 }
 
 func (h *Host) tooLarge(w http.ResponseWriter) {
-	http.Error(w, fmt.Sprintf("payloads may have %d bytes", h.o.MaxBody), http.StatusRequestEntityTooLarge)
+	http.Error(w, fmt.Sprintf("payloads may have %d bytes", h.options.MaxBody), http.StatusRequestEntityTooLarge)
 }
 
-// answer scores the payload, and writes the answers, or the fault, when the
-// invocation's time is over.
+// answer scores the payload, and writes the answers or the fault when the time of the
+// invocation is over.
 func (h *Host) answer(w http.ResponseWriter, r *http.Request, t turn, payload []byte, out *bytes.Buffer) {
 	in, accept, status := h.types(r)
 	if status != 0 {
@@ -221,13 +218,13 @@ func (h *Host) answer(w http.ResponseWriter, r *http.Request, t turn, payload []
 	var n int
 	var err error
 	short := fault == FaultShort
-	if h.o.Cheap && in != typeJSON && accept != typeJSON {
+	if h.options.Cheap && in != typeJSON && accept != typeJSON {
 		n = cheap(out, payload, short)
 	} else {
 		n, err = h.score(out, payload, in, accept, short)
 	}
-	h.pause(r, t, h.takes(t, drawn, n, fault), func() {
-		bad := h.o.BadValue
+	h.pause(r, t, h.serviceTime(t, drawn, n, fault), func() {
+		bad := h.options.BadValue
 		switch {
 		case bad != "" && bytes.Contains(payload, []byte(bad)):
 			http.Error(w, "the model fails on "+strconv.Quote(bad), http.StatusInternalServerError)
@@ -248,5 +245,5 @@ func (h *Host) write(w io.Writer, body []byte) {
 	if rw, ok := w.(http.ResponseWriter); ok {
 		rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
-	_, _ = w.Write(body) // who has gone away needs no answer
+	_, _ = w.Write(body) // a client that has gone away needs no answer
 }

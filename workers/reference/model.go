@@ -19,21 +19,21 @@ const (
 	typeJSON  = "application/json"
 )
 
-// Model is the model in one line, for --help.
+// Model describes the model in one line, for --help.
 const Model = "score = 0.5 + sum of position * value over the fields that are numbers (the first position is 1)"
 
-// Score is the model's answer to a record with these fields. A field is a
-// number when it is finite in decimal notation. A score too large for a float64
-// is the largest one.
-func Score(fields []string) float64 {
+// scoreOf is the model's answer to a record with these fields. A field counts as a
+// number when it is finite in decimal notation. A score too large for a float64 becomes
+// the largest float64.
+func scoreOf(fields []string) float64 {
 	score := 0.5
 	for i, field := range fields {
 		v, err := strconv.ParseFloat(field, 64)
 		if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
 			continue
 		}
-		// The conversion keeps the product from being fused into the sum, so that
-		// all machines answer with the same bytes.
+		// The conversion keeps the compiler from fusing product and sum, so that all
+		// machines answer with the same bytes.
 		score += float64(float64(i+1) * v)
 	}
 	if math.IsNaN(score) { // the difference of two infinities
@@ -42,18 +42,19 @@ func Score(fields []string) float64 {
 	return min(max(score, -math.MaxFloat64), math.MaxFloat64)
 }
 
-// FormatScore is how a score is written: the shortest decimal that reads back
-// as the same float64, with an exponent only far from 1.
-func FormatScore(score float64) string {
+// formatScore is the shortest decimal that reads back as the same float64, with an
+// exponent only below 1e-6 and from 1e21.
+func formatScore(score float64) string {
 	if size := math.Abs(score); size != 0 && (size < 1e-6 || size >= 1e21) {
 		return strconv.FormatFloat(score, 'g', -1, 64)
 	}
 	return strconv.FormatFloat(score, 'f', -1, 64)
 }
 
-// types names what comes in and what goes out; status is set when we know neither.
+// types names the types of the payload and of the answers; status is not 0 when the
+// host does not know them.
 func (h *Host) types(r *http.Request) (in, out string, status int) {
-	in, ok := known(r.Header.Get("Content-Type"))
+	in, ok := mediaType(r.Header.Get("Content-Type"))
 	if !ok {
 		return "", "", http.StatusUnsupportedMediaType
 	}
@@ -61,14 +62,14 @@ func (h *Host) types(r *http.Request) (in, out string, status int) {
 	case "", "*/*":
 		return in, in, 0
 	default:
-		if out, ok = known(accept); !ok {
+		if out, ok = mediaType(accept); !ok {
 			return "", "", http.StatusNotAcceptable
 		}
 	}
 	return in, out, 0
 }
 
-func known(s string) (string, bool) {
+func mediaType(s string) (string, bool) {
 	name, _, err := mime.ParseMediaType(s)
 	if err != nil {
 		return "", false
@@ -82,8 +83,8 @@ func known(s string) (string, bool) {
 	return "", false
 }
 
-// score writes an answer for each record of the payload, but the last when
-// short, and counts the records.
+// score writes an answer for each record of the payload, with short for all but the
+// last, and counts the records.
 func (h *Host) score(out *bytes.Buffer, payload []byte, in, accept string, short bool) (int, error) {
 	var answers []string
 	answer := func(fields []string) { answers = append(answers, h.answerTo(fields, accept)) }
@@ -108,11 +109,8 @@ func (h *Host) score(out *bytes.Buffer, payload []byte, in, accept string, short
 }
 
 func (h *Host) answerTo(fields []string, accept string) string {
-	if h.o.Answer != nil {
-		return h.o.Answer(fields)
-	}
-	text := FormatScore(Score(fields))
-	if h.o.Objects && accept != typeCSV {
+	text := formatScore(scoreOf(fields))
+	if h.options.Objects && accept != typeCSV {
 		return `{"score":` + text + `}`
 	}
 	return text
@@ -195,14 +193,14 @@ func eachInstance(payload []byte, record func([]string)) error {
 	return nil
 }
 
-// scalars are the values of a JSON document that are no arrays or objects, in
-// order; what is neither number nor string is an empty field.
+// scalars is the values of a JSON document that are no arrays or objects, in their
+// order; a value that is neither number nor string is an empty field.
 func scalars(raw []byte) ([]string, error) {
 	if !json.Valid(raw) {
 		return nil, errors.New("not one valid JSON value")
 	}
 	var fields []string
-	var names []bool // for each open array or object: is a name expected next
+	var names []bool // for each open array or object: whether a name comes next
 	var open []json.Delim
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()

@@ -3,53 +3,55 @@ package reference
 import (
 	"net/http"
 	"time"
+
+	"github.com/batchmill/batchmill/workers"
 )
 
-// A turn is an invocation's time in its place.
+// A turn is an invocation in service.
 type turn struct {
-	begun  time.Time
-	others int // in service when it began
+	begun      time.Time
+	concurrent int // other invocations in service when this one began
 }
 
-// takes is how long an invocation of so many records has its place. drawn is
-// its latency with jitter.
-func (h *Host) takes(t turn, drawn time.Duration, records int, fault Fault) time.Duration {
-	d := float64(drawn) + float64(records)*float64(h.o.PerRecord)
-	d *= 1 + h.o.Growth*float64(t.others)
-	d *= max(float64(h.slower.Load()), 1)
+// serviceTime is how long an invocation of so many records takes. drawn is the latency
+// with jitter.
+func (h *Host) serviceTime(t turn, drawn time.Duration, records int, fault Fault) time.Duration {
+	d := float64(drawn) + float64(records)*float64(h.options.PerRecord)
+	d *= 1 + h.options.Growth*float64(t.concurrent)
+	d *= max(float64(h.slowFactor.Load()), 1)
 	if fault == FaultSlow {
-		d += float64(SlowBy)
+		d += float64(slowBy)
 	}
 	return time.Duration(d)
 }
 
-// Slow makes invocations take so many times their time from now on; 1 ends it.
-// Those under way are not touched.
-func (h *Host) Slow(times int) { h.slower.Store(int64(times)) }
+// Slow makes invocations that begin from now on take times as long; 1 is the usual
+// time.
+func (h *Host) Slow(times int) { h.slowFactor.Store(int64(times)) }
 
 const (
-	// giveBack is the share of its time by which one invocation may be shortened.
-	giveBack = 0.1
-	// mostLate bounds what is given back after the machine was away for a while.
-	mostLate = 100 * time.Millisecond
+	// repayShare is the most by which an invocation is shortened, as a share of its time.
+	repayShare = 0.1
+	// maxOverrun bounds the time that is taken off later, after a stop of the machine.
+	maxOverrun = 100 * time.Millisecond
 )
 
-// pause waits until the invocation's time is over, and writes the answer. Timers
-// fire late, by up to a millisecond, and answers take time to write. What that
-// took too long is taken off later invocations, so that on average they take
-// what was asked for. The answer is not written when the client has gone away.
+// pause waits until the time of the invocation is over, and calls write, unless the
+// client has gone away. Timers fire up to a millisecond late, and writing takes time:
+// the overrun is taken off later invocations, so that the mean time is right.
 func (h *Host) pause(r *http.Request, t turn, takes time.Duration, write func()) {
 	if takes > 0 {
-		takes -= h.shorter(time.Duration(giveBack * float64(takes)))
-		if !sleep(r, time.Until(t.begun.Add(takes))) {
+		takes -= h.repay(time.Duration(repayShare * float64(takes)))
+		if left := time.Until(t.begun.Add(takes)); left > 0 && workers.Sleep(r.Context(), left) != nil {
 			return
 		}
-		defer func() { h.late(time.Since(t.begun) - takes) }()
+		defer func() { h.addOverrun(time.Since(t.begun) - takes) }()
 	}
 	write()
 }
 
-func (h *Host) shorter(most time.Duration) time.Duration {
+// repay is how much of the overrun, at most most, this invocation takes off.
+func (h *Host) repay(most time.Duration) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d := min(h.overrun, most)
@@ -57,23 +59,8 @@ func (h *Host) shorter(most time.Duration) time.Duration {
 	return d
 }
 
-func (h *Host) late(by time.Duration) {
+func (h *Host) addOverrun(by time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.overrun = min(h.overrun+max(by, 0), mostLate)
-}
-
-// sleep is false when the client has gone away.
-func sleep(r *http.Request, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-r.Context().Done():
-		return false
-	}
+	h.overrun = min(h.overrun+max(by, 0), maxOverrun)
 }

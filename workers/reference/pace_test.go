@@ -100,8 +100,8 @@ func TestOverrun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.late(15 * time.Millisecond)
-		h.late(-time.Second) // who went away early owes nothing
+		h.addOverrun(15 * time.Millisecond)
+		h.addOverrun(-time.Second) // who went away early owes nothing
 		for i, want := range []time.Duration{90, 95, 100} {
 			start := time.Now()
 			invoke(t.Context(), h, 1)
@@ -109,9 +109,61 @@ func TestOverrun(t *testing.T) {
 				t.Errorf("invocation %d took %v, want %v ms", i, got, want)
 			}
 		}
-		h.late(time.Hour)
-		if h.overrun != mostLate {
+		h.addOverrun(time.Hour)
+		if h.overrun != maxOverrun {
 			t.Errorf("%v are to be given back", h.overrun)
 		}
 	})
+}
+
+// Whom a host has no place for waits for one, or is refused at once.
+func TestConcurrency(t *testing.T) {
+	for queue, want := range map[bool][]int{true: {200, 200, 200}, false: {200, 429, 429}} {
+		synctest.Test(t, func(t *testing.T) {
+			h, err := New(Options{MaxConcurrent: 1, Queue: queue, Latency: 100 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			got := make([]int, len(want))
+			var all sync.WaitGroup
+			for i := range got {
+				all.Go(func() { got[i] = invoke(t.Context(), h, 1) })
+			}
+			all.Wait()
+			slices.Sort(got)
+			times := 1
+			if queue {
+				times = len(want)
+			}
+			if took := time.Since(start); !slices.Equal(got, want) || took != time.Duration(times)*100*time.Millisecond {
+				t.Errorf("queue %t: %v in %v", queue, got, took)
+			}
+		})
+	}
+}
+
+// The slow fault takes SlowBy, and no other takes any time.
+func TestOnlyTheSlowFaultTakesTime(t *testing.T) {
+	for _, kind := range Faults() {
+		synctest.Test(t, func(t *testing.T) {
+			h, err := New(Options{FaultRate: 1, FaultKinds: []Fault{kind}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			start, want := time.Now(), time.Duration(0)
+			if kind == FaultSlow {
+				want = slowBy
+			}
+			defer func() {
+				if broken := recover(); broken != nil && broken != http.ErrAbortHandler {
+					panic(broken)
+				}
+				if took := time.Since(start); took != want {
+					t.Errorf("%s took %v, want %v", kind, took, want)
+				}
+			}()
+			invoke(t.Context(), h, 1)
+		})
+	}
 }

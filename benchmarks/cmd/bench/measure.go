@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/batchmill/batchmill/benchmarks/corpus"
+	"github.com/batchmill/batchmill/benchmarks/peak"
 )
 
 // A usage is what one run took.
@@ -122,7 +123,7 @@ func (b *bench) once(ctx context.Context, p program, w workload, in string) (usa
 		return usage{}, "", fmt.Errorf("%s on %s, %d records a batch: %w: %s", p.name, in, w.batch, err, firstLines(said.Bytes()))
 	}
 	took.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	took.peak, err = peakOf(cmd.ProcessState)
+	took.peak, err = peak.Of(cmd.ProcessState)
 	return took, output, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/batchmill/batchmill/benchmarks/peak"
 	"github.com/batchmill/batchmill/transform/store/s3/s3test"
 )
 
@@ -164,6 +165,6 @@ func (s *s3Bench) command(ctx context.Context, binary string, args []string) (us
 		return usage{}, nil, fmt.Errorf("%s %s: %w: %s", filepath.Base(binary), args[0], err, firstLines(complained.Bytes()))
 	}
 	took.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	took.peak, err = peakOf(cmd.ProcessState)
+	took.peak, err = peak.Of(cmd.ProcessState)
 	return took, said.Bytes(), err
 }

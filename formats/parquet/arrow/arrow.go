@@ -6,14 +6,15 @@
 // IPC message: 0xFFFFFFFF, the length of the metadata as a little-endian int32,
 // and a flatbuffer, a Message that holds a Schema. Files older than Arrow 0.15
 // lack the 0xFFFFFFFF. A reader matches the stored fields with the file's
-// columns by position, so a file that got columns needs a value that has them.
+// columns by position, so a file that got columns needs a value that has these
+// columns.
 //
 // Sources: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
 // and, in github.com/apache/arrow, format/Message.fbs and format/Schema.fbs.
 // The rules of flatbuffers: https://flatbuffers.dev/internals/.
 //
-// Nothing in a value is trusted: every offset is checked before it is followed,
-// and what comes out is a copy of what was checked, never bytes passed through.
+// No byte of a value is trusted: every offset is checked before it is followed,
+// and the result is a copy of checked bytes, never bytes passed through.
 package arrow
 
 import (
@@ -42,17 +43,17 @@ const (
 	Doubles
 )
 
-// A Field is one that is added. It is nullable.
+// A Field is a nullable column that is added.
 type Field struct {
 	Name string
 	Type Type
 }
 
-// An Error is a value that cannot be extended: it is damaged, or holds what
-// Schema.fbs does not know (yet). Without the value a reader falls back on
-// Parquet's own schema, so the caller may drop the key, and should say so.
+// An Error is a value that cannot be extended: the value is damaged, or holds
+// what Schema.fbs does not know (yet). Without the value a reader falls back
+// on Parquet's own schema, so the caller may drop the key, and should say so.
 type Error struct {
-	Offset  int // byte of the flatbuffer; -1 where it is not about one
+	Offset  int // byte of the flatbuffer; -1 where the Error is not about one byte
 	Message string
 }
 
@@ -69,10 +70,10 @@ func broken(format string, args ...any) error {
 }
 
 // Extend returns value with the top-level fields keep, in that order (nil keeps
-// all), and the fields add behind them. All else stays: the schema's metadata,
-// endianness and features, the message's version and metadata. It looks at
-// no names; [Fields] tells whether they are those of the file. Every error is
-// an [*Error].
+// all), and the fields add behind them. The rest stays: the schema's metadata,
+// endianness and features, the message's version and metadata. Extend looks at
+// no names; [Fields] tells whether the names are the file's. Every error is an
+// [*Error].
 func Extend(value string, keep []int, add []Field) (string, error) {
 	buf, err := unwrap(value)
 	if err != nil {
@@ -113,7 +114,7 @@ func unwrap(value string) ([]byte, error) {
 	if len(value) > maxValue {
 		return nil, broken("%d bytes of base64, more than %d", len(value), maxValue)
 	}
-	// Some writers leave the padding out.
+	// Some writers leave the base64's padding out.
 	msg, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(value, "="))
 	if err != nil {
 		return nil, broken("not base64: %v", err)

@@ -1,7 +1,7 @@
 package arrow
 
 // kind is how a table's slot is stored: a scalar by its size in bytes, all
-// others as an offset.
+// other slots as an offset.
 type kind uint8
 
 const (
@@ -52,7 +52,7 @@ const (
 	typeTable // plus the discriminant of the union Type, from 1
 )
 
-// The discriminants that added fields need, and the one of a Message that is a Schema.
+// The discriminants that added fields need, and the discriminant of a Message that is a Schema.
 const (
 	typeInt, typeFloat, typeUtf8, typeBool, typeList = 2, 3, 5, 6, 12
 
@@ -74,8 +74,8 @@ type slot struct {
 }
 
 // layouts are the tables of Schema.fbs and Message.fbs, slot by slot. A table
-// with more slots than these, or a type behind the last one, is newer than this
-// list and refused: what is not known cannot be checked.
+// with more slots than listed, or a type behind the last type listed, is newer
+// than this list and refused: slots that are not known cannot be checked.
 var layouts = [...][]slot{
 	// version, header_type, header (by hand), bodyLength, custom_metadata
 	messageTable: {{kind: short2}, {kind: byte1}, {kind: one, of: schemaTable}, {kind: long8}, {many, keyValueTable}},

@@ -7,7 +7,7 @@ import (
 )
 
 // A table is a flatbuffers table whose own bytes and slots have been checked.
-// What a slot's offset points to has not.
+// The target of a slot's offset is not checked yet.
 type table struct {
 	buf   []byte
 	pos   int // of the table
@@ -19,8 +19,8 @@ func damaged(at int, format string, args ...any) error {
 	return &Error{Offset: at, Message: fmt.Sprintf(format, args...)}
 }
 
-// follow is where the offset at byte at points to: behind it, with room for 4 bytes.
-// That offsets only point forward is what makes every walk end.
+// follow is where the offset at byte at points to: behind the offset, with room for
+// 4 bytes. Every walk ends, because offsets only point forward.
 func follow(buf []byte, at int) (int, error) {
 	to := at + int(flatbuffers.GetUint32(buf[at:]))
 	if to < at+4 || to > len(buf)-4 {
@@ -47,7 +47,7 @@ func tableAt(buf []byte, at int, of shape) (table, error) {
 	return t, t.check(layouts[of], size)
 }
 
-// check looks whether every slot stands inside the table, and is one we know.
+// check looks whether every slot stands inside the table, and is a slot of layout.
 func (t table) check(layout []slot, size int) error {
 	for i := range t.n {
 		off := int(flatbuffers.GetUint16(t.buf[t.slots+2*i:]))

@@ -18,18 +18,19 @@ type copier struct {
 	left int // elements that vectors may still have, all together
 }
 
-// source is a thing that was copied. What several offsets point to is copied
-// once: a small value cannot unfold into a large one.
+// source is a table, vector or string that was copied. A source that several
+// offsets point to is copied once: a small value cannot unfold into a large
+// value.
 type source struct {
 	at int
 	of shape
 	k  kind
 }
 
-// rewrite is a new flatbuffer with the kept fields of buf's schema and the added ones.
+// rewrite is a new flatbuffer with the kept fields of buf's schema and the added fields.
 func rewrite(buf []byte, keep []int, add []Field) (out []byte, err error) {
-	// All is checked before it is used. But the library panics at what it does
-	// not like, and a file must not end the process.
+	// All bytes are checked before use. But the library panics at bytes that it
+	// does not like, and a file must not end the process.
 	defer func() {
 		if r := recover(); r != nil {
 			out, err = nil, broken("cannot be rebuilt: %v", r)
@@ -62,7 +63,7 @@ func rewrite(buf []byte, keep []int, add []Field) (out []byte, err error) {
 	return c.b.FinishedBytes(), nil
 }
 
-// keep copies the schema's fields, all or those that are named.
+// keep copies the schema's fields, all or the named fields.
 func (c *copier) keep(schema table, keep []int) ([]flatbuffers.UOffsetT, error) {
 	at, n, err := schema.vector(schemaFields, 4)
 	if err != nil {
@@ -119,7 +120,7 @@ func (c *copier) table(at int, of shape, depth int) (flatbuffers.UOffsetT, error
 	return copied, err
 }
 
-// content copies a table: first what its slots point to, then itself.
+// content copies a table: first what the table's slots point to, and last the table itself.
 func (c *copier) content(t table, of shape, depth int) (flatbuffers.UOffsetT, error) {
 	var refs [8]flatbuffers.UOffsetT
 	for i, s := range layouts[of] {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// againPage is what parquet-go may gather before it ends a page of
-	// re-encoded values. Here a row group is read at one go, in batches that
+	// againPage is how many bytes parquet-go may gather before a page of
+	// re-encoded values ends. A row group is read at one go, in batches that
 	// depend on the file alone, so its pages end the same way every time; and
 	// required columns take their room at once.
 	againPage = 1 << 20
@@ -27,13 +27,12 @@ const (
 	againBytes   = 4 << 20
 )
 
-// A source is the input as it is read for writing rows of it anew.
+// A source is the input as it is read for writing some of its rows anew.
 type source struct {
 	file   *parquet.File
 	root   []pq.Field
 	keep   []int // top-level columns
 	leaves []int // theirs
-	text   *schemaText
 	reader formats.Reader
 	at     int64 // records that the reader has given
 	batch  formats.Batch
@@ -42,18 +41,14 @@ type source struct {
 }
 
 func (w *splicedWriter) openSource() error {
-	if w.Input == nil || w.Reader == nil {
+	if w.Input == nil {
 		return errors.New("rows are left out, and there is no input to write the others anew from")
-	}
-	text, err := readSchema(w.Reader, w.Size)
-	if err != nil {
-		return err
 	}
 	schema, err := w.Input.Message()
 	if err != nil {
 		return err
 	}
-	s := &source{file: w.Input, root: schema.Fields(), keep: w.Keep, text: text}
+	s := &source{file: w.Input, root: schema.Fields(), keep: w.Keep}
 	if s.keep == nil {
 		for k := range s.root {
 			s.keep = append(s.keep, k)
@@ -86,7 +81,12 @@ func (w *splicedWriter) writeAgain() (*side, *splice.File, error) {
 		err = s.close()
 	}
 	if err == nil {
-		file, err = w.source.text.open(s.file, w.source.keep)
+		file, err = splice.Open(s.file, s.file.size)
+	}
+	if err == nil {
+		// parquet-go writes some annotations otherwise and does not know all,
+		// and row groups of one file have one schema.
+		err = file.TakeSchema(w.Source, w.source.keep)
 	}
 	if err == nil {
 		w.source.dropBounds(file)
@@ -98,8 +98,8 @@ func (w *splicedWriter) writeAgain() (*side, *splice.File, error) {
 	return s, file, nil
 }
 
-// dropBounds keeps bounds out of file that parquet-go has made by another order
-// of values than the column's: it does not know the annotation.
+// dropBounds keeps bounds out of file that parquet-go, which does not know the
+// column's annotation, has made by another order of values.
 func (s *source) dropBounds(file *splice.File) {
 	leaf := 0
 	for _, k := range s.keep {
@@ -115,8 +115,8 @@ func (s *source) dropBounds(file *splice.File) {
 	}
 }
 
-// ordersOtherwise tells whether parquet-go takes a column for one without its
-// annotation, by which values would have another order, or none.
+// ordersOtherwise tells whether parquet-go takes a column for a column without
+// annotation, with values in another order or in none.
 func ordersOtherwise(e *format.SchemaElement) bool {
 	switch e.LogicalType.Value.(type) {
 	case *format.Float16Type, *format.NullType, *format.VariantType, *format.GeometryType, *format.GeographyType:
@@ -142,7 +142,7 @@ func (s *source) node(at int) pq.Node {
 	return root
 }
 
-// writable is the codec, nil (for the answers' one) if it cannot be written.
+// writable is the codec, or nil if the codec cannot be written; nil stands for the answers' codec.
 func writable(codec format.CompressionCodec) compress.Codec {
 	switch codec {
 	case format.Uncompressed, format.Snappy, format.Gzip, format.Brotli, format.Zstd, format.Lz4Raw:
@@ -159,7 +159,7 @@ type plainNode struct {
 	codec  compress.Codec
 }
 
-// plainOf makes a node and all below it; next gives the leaves' codecs in order.
+// plainOf makes a node and all nodes below; next gives the leaves' codecs in order.
 func plainOf(n pq.Node, next func() compress.Codec) plainNode {
 	p := plainNode{Node: n}
 	if n.Leaf() {
@@ -230,10 +230,9 @@ func (s *source) skip(to int64) error {
 // copyBatch writes the selected records of the batch.
 func (s *source) copyBatch(to *side) error {
 	s.reader.Check(&s.batch)
-	var flaws flawCursor
 	for _, i := range s.sel {
-		// Such a record has no values here, and others may not stand in for them.
-		if f := flaws.flaw(&s.batch, int(i)); f != nil && f.Reason == formats.ReasonTooLarge {
+		// A record that is too large has no values here, and no other values may stand in for them.
+		if f := s.batch.Flaw(int(i)); f != nil && f.Reason == formats.ReasonTooLarge {
 			return fmt.Errorf("record %d must be written anew, and %s", s.batch.First+int64(i), f.Message)
 		}
 	}

@@ -13,10 +13,10 @@ import (
 type plan struct {
 	columns []formats.Column // the layout's
 	fields  int              // answers of so many fields go by position; 0: none do
-	index   map[string]int   // objects go by keys; nil: they do not
+	index   map[string]int   // objects go by keys; nil: objects do not
 	out     []int            // where each column stands in the output, -1 for nowhere
 	missing string           // the filter names this column, and there is none
-	how     string           // who has settled the types, for messages
+	how     string           // who has fixed the types, for messages
 }
 
 func (j *joiner) plan(l *formats.Layout) *plan {
@@ -56,8 +56,9 @@ func (j *joiner) missing(l *formats.Layout) string {
 	return ""
 }
 
-// place fills w.values with the answer's value for each column, or says why it
-// has other ones than the layout. The values alias the answer and w.
+// place fills w.values with the answer's value for each column, or says why
+// the answer has other columns than the layout. The values alias the answer
+// and w.
 func (p *plan) place(w *builder, answer []byte, form formats.Form) (why string) {
 	w.values, w.text = w.values[:0], w.text[:0]
 	switch form {
@@ -121,7 +122,7 @@ func isEmptyObject(v formats.Value) bool {
 	return true
 }
 
-// placeMembers goes by keys; a missing one is null.
+// placeMembers goes by keys; the value of a missing key is null.
 func (p *plan) placeMembers(w *builder, object []byte) string {
 	for range p.columns {
 		w.values = append(w.values, formats.Value{})
@@ -155,7 +156,8 @@ func (w *builder) placeElements(array []byte) {
 }
 
 // placeCSV takes the fields of a CSV record, with commas between: numbers and
-// empty fields only without quotes. It is false for what is no record.
+// empty fields only without quotes. The result is false for text that is no
+// record.
 func (w *builder) placeCSV(record []byte) bool {
 	for more := true; more; {
 		var text []byte
@@ -197,7 +199,7 @@ func plain(text []byte) formats.Value {
 }
 
 // pastQuoted is the index behind the quoted field that record begins with, -1
-// if it is not closed.
+// if the field is not closed.
 func pastQuoted(record []byte) int {
 	for i := 1; ; i += 2 {
 		n := bytes.IndexByte(record[min(i, len(record)):], '"')

@@ -11,7 +11,7 @@ import (
 type builder struct {
 	records int    // of the batch
 	kept    []byte // a bit for each record, where parts say which have a row
-	marks   bool   // they do
+	marks   bool   // marks are written
 	rows    int
 	columns []columnBuilder
 
@@ -23,8 +23,8 @@ type builder struct {
 	p      parsed
 }
 
-// A columnBuilder holds a column's values: a bit for each row that has one,
-// lengths where the type has them, and the bytes.
+// A columnBuilder holds a column's values: a bit for each row that has a
+// value, lengths where the type has lengths, and the bytes.
 type columnBuilder struct {
 	typ     formats.Type
 	present []byte
@@ -34,7 +34,7 @@ type columnBuilder struct {
 
 var builders = sync.Pool{New: func() any { return new(builder) }}
 
-// begin empties the builder for a part of these columns.
+// begin empties the builder for a part of the columns given.
 func (w *builder) begin(records int, marks bool, columns ...[]formats.Column) {
 	w.records, w.marks, w.rows = records, marks, 0
 	w.kept = w.kept[:0]
@@ -61,7 +61,7 @@ func (w *builder) column(typ formats.Type) {
 	*c = columnBuilder{typ: typ, present: c.present[:0], lengths: c.lengths[:0], data: c.data[:0]}
 }
 
-// next begins the row of record i. A column that gets no value in it is null there.
+// next begins the row of record i. A column that gets no value in the row is null there.
 func (w *builder) next(i int) {
 	if w.marks {
 		w.kept[i/8] |= 1 << (i % 8)

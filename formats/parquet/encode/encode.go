@@ -1,11 +1,12 @@
-// Package encode writes Parquet from typed records: it settles the types of
-// columns, checks values against them, and turns joined batches into files.
+// Package encode writes Parquet from typed records: types of columns are
+// decided, values are checked against them, and joined batches become files.
 //
-// A batch goes through two steps. The [NewJoiner] side runs on many batches at
-// once and makes a part of each: its rows by column, in a form of our own (see
-// part.go). The writer side takes the parts in order and is the only one that
-// knows where pages and row groups end. Both ends are judged record by record,
-// so that a file's bytes do not depend on how records fell into batches.
+// A batch goes through two steps. The joiner ([NewJoiner]) runs on many
+// batches at once and makes a part of each batch: its rows by column, in a
+// form of the package's own (see part.go). The writer takes the parts in
+// order; only the writer knows where pages and row groups end. Pages and row
+// groups end by records, so that a file's bytes do not depend on how records
+// fell into batches.
 package encode
 
 import (
@@ -14,9 +15,6 @@ import (
 
 	"github.com/batchmill/batchmill/formats"
 )
-
-// DefaultAnswerName is the answer's column where nothing else is said.
-const DefaultAnswerName = "prediction"
 
 // WholeName is the one column of records that are not all objects.
 const WholeName = "input"
@@ -40,7 +38,7 @@ var typeNames = map[string]formats.Type{
 	"boolean": formats.Boolean, "bool": formats.Boolean, "string": formats.Text, "list": formats.Doubles, "json": formats.Nested,
 }
 
-// parseType is the type called text; setting is where it stands.
+// parseType is the type called text; setting is where text stands.
 func parseType(option, setting, text string) (formats.Type, error) {
 	if t, known := typeNames[text]; known {
 		return t, nil

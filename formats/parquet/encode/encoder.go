@@ -60,7 +60,7 @@ func (e *encoder) Encode(dst []byte, b *formats.Batch, sel []int32) []byte {
 	}
 	file := bytes.NewBuffer(dst)
 	if out, err := NewWriter(file, e.file); err == nil {
-		// A buffer takes all, and the part is as the builder makes them.
+		// A buffer takes all bytes, and the part is a part as the builder makes parts.
 		_, _ = out.Write(w.appendPart(nil))
 		_ = out.Close()
 	}

@@ -15,13 +15,13 @@ const (
 	SampleBytes   = 1 << 20
 )
 
-// Records say what the records of a text input are as typed columns. They hold
-// for every object of the job.
+// Records say what the records of a text input are as typed columns. Records
+// hold for every object of the job.
 type Records struct {
 	// Columns are the input's columns, all of them, in order.
 	Columns []formats.Column
-	// Text: the fields are text without types (CSV). Columns go by position
-	// then, and a declared one takes what a field's text says.
+	// Text: the fields are text without types (CSV). With Text columns go by
+	// position, and a declared column takes what a field's text says.
 	Text bool
 	// Whole: the one column holds whole records as JSON text.
 	Whole bool
@@ -29,7 +29,7 @@ type Records struct {
 	Declared []string
 }
 
-// Infer settles the columns of a job from a sample, a batch of at most
+// Infer decides the columns of a job from a sample, a batch of at most
 // [SampleRecords] records and [SampleBytes] bytes whose flaws have been looked
 // for; flawed records are passed over. text says that the records are CSV.
 //
@@ -62,8 +62,8 @@ func Infer(b *formats.Batch, schema formats.Schema, text bool) Records {
 		}
 	}
 	var row formats.Row
-	for i := range good(b) {
-		if b.Rows.Row(b, i, &row) != nil {
+	for i := range b.Recs {
+		if b.Flaw(i) != nil || b.Rows.Row(b, i, &row) != nil {
 			continue
 		}
 		if !text && row.Shape != formats.Object {
@@ -166,10 +166,10 @@ func (t types) best(text bool) formats.Type {
 }
 
 // Resolve gives the columns of r the types that settings like zip=string
-// declare; what stands before the last = is a column's name. A declared double
-// takes numbers that it has to round, a declared string any scalar as its text.
-// The errors are *ConfigError: an unknown type, a column that does not exist or
-// is given two types.
+// declare; the text before the last = is a column's name. A declared double
+// takes numbers that have to be rounded, a declared string any scalar as its
+// text. The errors are *ConfigError: an unknown type, a column that does not
+// exist or is given two types.
 func Resolve(r Records, settings []string) (Records, error) {
 	r.Columns, r.Declared = slices.Clone(r.Columns), nil
 	for _, s := range settings {

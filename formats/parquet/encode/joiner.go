@@ -9,7 +9,7 @@ import (
 )
 
 // LearnAnswers is how many answers are looked at, at most, for the type of a
-// column that was null in those before.
+// column that was null in the answers before.
 const LearnAnswers = 1000
 
 type joiner struct {
@@ -45,25 +45,27 @@ func (j *joiner) Check(b *formats.Batch) {
 // Begin implements formats.Joiner: the writer has what stands at the beginning.
 func (j *joiner) Begin(dst []byte, _ *formats.Layout) []byte { return dst }
 
-// Learn implements formats.Joiner. AnswerTypes settle the layout at once. Else
-// the first answer that is not JSON null or {} settles which columns there are:
+// Learn implements formats.Joiner. AnswerTypes fix the layout at once. Without
+// AnswerTypes the first answer that is not JSON null or {} fixes which columns
+// there are:
 //
 //	CSV          a column for each field
 //	JSON object  a column for each key, called prediction_KEY
 //	other        one column
 //
-// and the first value that is not null settles a column's type: a number is
+// and the first value that is not null fixes a column's type: a number is
 // double (in CSV without quotes), true and false boolean, an array of numbers
 // list, other arrays and objects json, the rest string. A column that is null
 // in the first [LearnAnswers] answers is double: most answers are numbers.
-// Only an answer's place decides whether it is looked at, never its batch.
+// Whether an answer is looked at depends on its place in the job, never on its
+// batch.
 func (j *joiner) Learn(l *formats.Layout, answer []byte, form formats.Form) bool {
 	if j.declared != nil {
 		l.Columns, l.Fields = append(l.Columns[:0:0], j.declared...), len(j.declared)
 		return true
 	}
 	if form == formats.NoAnswer {
-		return j.settle(l)
+		return j.fix(l)
 	}
 	l.Seen++
 	w := builders.Get().(*builder)
@@ -79,12 +81,12 @@ func (j *joiner) Learn(l *formats.Layout, answer []byte, form formats.Form) bool
 		}
 	}
 	if l.Seen >= LearnAnswers {
-		return j.settle(l)
+		return j.fix(l)
 	}
 	return known(l)
 }
 
-// known tells whether nothing is open.
+// known tells whether the layout has columns and all their types.
 func known(l *formats.Layout) bool {
 	for _, c := range l.Columns {
 		if c.Type == formats.Unknown {
@@ -94,8 +96,8 @@ func known(l *formats.Layout) bool {
 	return l.Columns != nil
 }
 
-// settle decides what no answer has shown.
-func (j *joiner) settle(l *formats.Layout) bool {
+// fix decides the columns and types that no answer has shown.
+func (j *joiner) fix(l *formats.Layout) bool {
 	if l.Columns == nil {
 		l.Columns, l.Fields = []formats.Column{{Name: j.name}}, 1
 	}
@@ -134,8 +136,9 @@ func (j *joiner) shape(w *builder, l *formats.Layout, answer []byte, form format
 	l.Fields = n
 }
 
-// mostColumns bounds what one answer can do to all outputs of a job. An answer
-// that is wider settles nothing, and is a misfit.
+// mostColumns is how many columns an answer may have: a bound of what one
+// answer can do to all outputs of a job. An answer that is wider fixes
+// nothing, and is a misfit.
 const mostColumns = 1 << 14
 
 // keys are the columns of an object, without types; none if there are too many,
@@ -179,8 +182,8 @@ func (j *joiner) rule(c formats.Column, form formats.Form) rule {
 	return rule{typ: c.Type, text: form != formats.JSONForm, declared: j.declared != nil, rounds: true}
 }
 
-// Fit implements formats.Joiner. An output filter that names what these answers
-// do not have makes each of them a misfit, and says so.
+// Fit implements formats.Joiner. An output filter that names a column that the
+// answers do not have makes each answer a misfit, and says so.
 func (j *joiner) Fit(a *formats.Answers, l *formats.Layout, misfit func(i int, message string)) {
 	w := builders.Get().(*builder)
 	defer builders.Put(w)
@@ -197,7 +200,7 @@ func (j *joiner) Fit(a *formats.Answers, l *formats.Layout, misfit func(i int, m
 	}
 }
 
-// fit says why an answer does not fit, "" if it does.
+// fit says why an answer does not fit, "" if the answer fits.
 func (j *joiner) fit(w *builder, p *plan, answer []byte, form formats.Form) string {
 	if why := p.place(w, answer, form); why != "" {
 		return why
@@ -221,7 +224,7 @@ func (p *plan) field(answerName string, k int) string {
 	return fmt.Sprintf("the answer's field %d", k+1)
 }
 
-// Join implements formats.Joiner: it appends one part. A record whose flaw
+// Join implements formats.Joiner: Join appends one part. A record whose flaw
 // keeps it out of the output has a row of nulls.
 func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *formats.Layout, placeholders bool) ([]byte, int) {
 	w := builders.Get().(*builder)
@@ -232,14 +235,13 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 		input = j.Columns()
 	}
 	w.begin(len(b.Recs), j.Spliced, input, j.AnswerColumns(l))
-	var flaws flawCursor
 	for i := range b.Recs {
 		form := a.List[i].Form
 		if form == formats.NoAnswer && !placeholders {
 			continue
 		}
 		w.next(i)
-		if j.rows != nil && j.rows.stands(b, i, flaws.flaw(b, i), w) {
+		if j.rows != nil && j.rows.stands(b, i, b.Flaw(i), w) {
 			j.rows.add(b, i, w)
 		}
 		if form != formats.NoAnswer {
@@ -249,7 +251,7 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 	return w.appendPart(dst), w.rows
 }
 
-// add puts an answer, one that fits, into the columns from first on.
+// add puts an answer that fits into the columns from first on.
 func (j *joiner) add(w *builder, p *plan, first int, answer []byte, form formats.Form) {
 	if p.place(w, answer, form) != "" {
 		return

@@ -26,21 +26,25 @@ type leaf struct {
 	w      *pq.ColumnWriter
 	column int
 	typ    formats.Type
-	values []pq.Value // not handed over yet; they may alias the part
+	values []pq.Value // not handed over yet; values may alias the part
 	rows   int        // of the page
 	bytes  int
 }
 
+// leavesOf are the leaves of a file: of columns, or of any schema without columns.
 func leavesOf(w *pq.GenericWriter[any], columns []formats.Column) []leaf {
-	leaves := make([]leaf, len(columns))
+	var leaves []leaf
 	for k, c := range w.ColumnWriters() {
-		leaves[k] = leaf{w: c, column: k, typ: columns[k].Type}
+		leaves = append(leaves, leaf{w: c, column: k})
+		if columns != nil {
+			leaves[k].typ = columns[k].Type
+		}
 	}
 	return leaves
 }
 
-// put adds a row: its value as parts have it, or null. It returns the bytes
-// that the row counts for.
+// put adds a row: its value as parts have values, or null. The result is the
+// number of bytes that the row counts for.
 func (f *leaf) put(value []byte, present bool) (int, error) {
 	size := len(value)
 	switch {
@@ -82,7 +86,7 @@ func valueOf(t formats.Type, value []byte) pq.Value {
 	return pq.ByteArrayValue(value)
 }
 
-// endRow ends a row of so many bytes, and the page if it is full.
+// endRow ends a row of size bytes, and the page if the page is full.
 func (f *leaf) endRow(size int) error {
 	f.rows++
 	f.bytes += size
@@ -138,8 +142,8 @@ func (r *columnReader) next() (value []byte, present bool) {
 	return value, true
 }
 
-// readers are the columns of p from their first rows. It is an error if they
-// are not the file's.
+// readers are the columns of p from their first rows. Columns that are not the
+// file's are an error.
 func (p *part) readers(dst []columnReader, columns []formats.Column) ([]columnReader, error) {
 	if len(p.columns) != len(columns) {
 		return nil, errPart

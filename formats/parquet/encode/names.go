@@ -14,28 +14,28 @@ type JoinerConfig struct {
 	// Records are the input's, where its fields come before the answers.
 	Records *Records
 	// Spliced: the input is Parquet and its own column chunks are copied. The
-	// parts then hold the answers, and which records are kept.
+	// parts of a spliced output hold the answers, and which records are kept.
 	Spliced bool
-	// Names are all names of the input's columns, where those or the input's
-	// chunks are part of the output; nil takes them from Records. A file has
-	// one column of a name.
+	// Names are all names of the input's columns, where these columns or the
+	// input's chunks are part of the output; nil takes the names from Records. A
+	// file has one column of a name.
 	Names []string
 	// AnswerName names the answer's column, or begins the names of its
-	// columns, before an underscore; "" means [DefaultAnswerName].
+	// columns, before an underscore; "" means [formats.DefaultAnswerName].
 	AnswerName string
-	// AnswerTypes are the types of the answer's columns, in order: types
-	// (double), or names and types (label=string). Without them, the first
-	// answers decide.
+	// AnswerTypes are the types of the answer's columns, in order: types (double),
+	// or names and types (label=string). Without AnswerTypes, the first answers
+	// decide.
 	AnswerTypes []string
-	// Filter names the columns of the output that stay; nil keeps all.
-	// AnswerName stands for all of the answer's columns. The input's columns
-	// come out in the order in which it names them, before the answer's.
+	// Filter names the columns of the output that stay; nil keeps all. AnswerName
+	// stands for all of the answer's columns. The input's columns come out in the
+	// order in which Filter names them, before the answer's.
 	Filter []string
 }
 
 func (c *JoinerConfig) answerName() string {
 	if c.AnswerName == "" {
-		return DefaultAnswerName
+		return formats.DefaultAnswerName
 	}
 	return c.AnswerName
 }
@@ -67,7 +67,7 @@ func (c *JoinerConfig) Columns() []formats.Column {
 	return columns
 }
 
-// AnswerColumns are the columns of a settled layout that are in the output, in
+// AnswerColumns are the columns of a fixed layout that are in the output, in
 // order.
 func (c *JoinerConfig) AnswerColumns(l *formats.Layout) []formats.Column {
 	var columns []formats.Column
@@ -99,8 +99,8 @@ func (c *JoinerConfig) Validate() error {
 }
 
 // checkNames refuses names that would stand for two columns. Which columns
-// answers bring is not known before them, unless they are declared; so every
-// name that begins like theirs counts.
+// answers bring is not known before the first answer, unless the columns are
+// declared; so every name that begins like the answer's counts.
 func (c *JoinerConfig) checkNames(declared []formats.Column) error {
 	names, answer := c.names(), c.answerName()
 	if !utf8.ValidString(answer) {

@@ -12,9 +12,9 @@ func parseInteger(text []byte) (int64, bool) {
 	return n, err == nil
 }
 
-// parseDouble is the double nearest to text, a JSON number. It is false beyond
-// the range of doubles, and with exact also for a number that the double does
-// not keep.
+// parseDouble is the double nearest to text, a JSON number. The result is
+// false beyond the range of doubles, and with exact also for a number that the
+// double does not keep.
 func parseDouble(text []byte, exact bool) (float64, bool) {
 	f, err := strconv.ParseFloat(string(text), 64)
 	if err != nil {
@@ -44,7 +44,7 @@ func abs(f float64) float64 {
 }
 
 // A decimal is a number as digits without zeros at either end, and the power
-// of ten of the last one. Zero has no digits.
+// of ten of the last digit. Zero has no digits.
 type decimal struct {
 	negative bool
 	digits   [20]byte // a double has at most 17
@@ -52,8 +52,8 @@ type decimal struct {
 	exponent int
 }
 
-// parse reads a JSON number. It is false for one with more digits than a double
-// can have, or with an exponent beyond all of them.
+// parse reads a JSON number. The result is false for a number with more digits
+// than a double can have, or with an exponent beyond all doubles.
 func (d *decimal) parse(text []byte) bool {
 	if text[0] == '-' {
 		d.negative, text = true, text[1:]
@@ -75,7 +75,7 @@ func (d *decimal) parse(text []byte) bool {
 			continue
 		}
 		if d.n == 0 {
-			zeros = 0 // leading ones
+			zeros = 0 // leading zeros
 		}
 		if d.n+zeros >= len(d.digits) {
 			return false

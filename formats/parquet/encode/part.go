@@ -8,8 +8,8 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
-// A part is what a joiner appends for one batch, and what the writers take. It
-// never leaves the process. All numbers are little endian:
+// A part is what a joiner appends for one batch, and what the writers take.
+// Parts never leave the process. All numbers are little endian:
 //
 //	uint64   length of the part in bytes, these eight included
 //	byte     flags: 1 says that bits of kept records follow
@@ -28,7 +28,7 @@ import (
 //	values   integers and doubles in 8 bytes, booleans in one, strings and JSON
 //	         as their bytes, lists as doubles
 //
-// The lowest bit of a byte is the first one.
+// The lowest bit of a byte comes first.
 type part struct {
 	records int
 	rows    int
@@ -59,8 +59,9 @@ var typeOf = [...]formats.Type{1: formats.Integer, formats.Double, formats.Boole
 
 var errPart = errors.New("a part of the output is damaged, which is a fault of this program")
 
-// next reads the part that data begins with, and returns what is behind it. p
-// aliases data. Nothing is trusted: every size is held against the others.
+// next reads the part that data begins with, and returns the bytes behind. p
+// aliases data. No size is trusted: every size is held against the other
+// sizes.
 func (p *part) next(data []byte) (rest []byte, err error) {
 	if len(data) < partHeader {
 		return nil, errPart
@@ -98,7 +99,7 @@ func (p *part) countsRows() bool {
 	return ones(p.kept, p.records) == p.rows
 }
 
-// ones counts the bits among the first n, or is -1 if one is set behind them.
+// ones counts the bits that are set among the first n, or is -1 if a bit behind is set.
 func ones(set []byte, n int) int {
 	count := 0
 	for _, b := range set {
@@ -113,8 +114,8 @@ func ones(set []byte, n int) int {
 // bit is bit i of set.
 func bit(set []byte, i int) bool { return set[i/8]>>(i%8)&1 != 0 }
 
-// A scanner takes things off the front of data; bad says that it was too short
-// or did not fit together.
+// A scanner takes numbers and bytes off the front of data; bad says that data
+// was too short or did not fit together.
 type scanner struct {
 	data []byte
 	bad  bool

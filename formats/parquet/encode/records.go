@@ -2,7 +2,6 @@ package encode
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/batchmill/batchmill/formats"
@@ -14,7 +13,7 @@ type rows struct {
 	Records
 	index  map[string]int // of Columns, by name
 	picks  []int          // Columns that are in the output
-	rules  []rule         // one for each of picks
+	rules  []rule         // a rule for each of picks
 	strict bool           // every key has to be a column
 }
 
@@ -38,15 +37,29 @@ type mismatch struct {
 	message string
 }
 
-// check adds a flaw for every record without one that does not fit.
+// check adds a flaw for every record that has none and does not fit.
 func (s *rows) check(b *formats.Batch) {
+	formats.CheckText(b, s.wants)
 	w := builders.Get().(*builder)
 	defer builders.Put(w)
-	for i := range good(b) {
+	for i := range b.Recs {
+		if b.Flaw(i) != nil {
+			continue
+		}
 		if m := s.fit(b, i, w); m != nil {
 			b.AddFlaw(i, m.reason, "%s", m.message)
 		}
 	}
+}
+
+// wants tells whether a field, or the value of a key, goes into a column that is
+// written.
+func (s *rows) wants(place int, name string) bool {
+	if !s.Text {
+		at, known := s.index[name]
+		return known && slices.Contains(s.picks, at)
+	}
+	return slices.Contains(s.picks, place)
 }
 
 // fit loads record i of b and looks at its values.
@@ -161,8 +174,8 @@ func (s *rows) placeKeys(w *builder) *mismatch {
 	return nil
 }
 
-// add puts the values of record i of b, one that fits, into the builder's first
-// columns.
+// add puts the values of record i of b, a record that fits, into the builder's
+// first columns.
 func (s *rows) add(b *formats.Batch, i int, w *builder) {
 	if s.load(b, i, w) != nil {
 		return
@@ -175,36 +188,11 @@ func (s *rows) add(b *formats.Batch, i int, w *builder) {
 }
 
 // unusable are the reasons that keep a record's own values out of the output.
-var unusable = []formats.Reason{formats.ReasonRagged, formats.ReasonQuote, formats.ReasonTooLarge, formats.ReasonInvalid}
+var unusable = []formats.Reason{formats.ReasonRagged, formats.ReasonQuote, formats.ReasonTooLarge, formats.ReasonInvalid, formats.ReasonUnicode, formats.ReasonEncoding}
 
-// stands tells whether record i can stand in the output for itself. One with a
-// flaw that is not the output's can: it lacks what the payload needs.
+// stands tells whether record i can stand in the output for itself. A record
+// whose flaw is not the output's can: such a record lacks a value that only
+// the payload needs.
 func (s *rows) stands(b *formats.Batch, i int, flaw *formats.Flaw, w *builder) bool {
 	return flaw == nil || !slices.Contains(unusable, flaw.Reason) && s.fit(b, i, w) == nil
-}
-
-// good yields the indexes of the records without a flaw. A flaw may be added
-// to the record just yielded.
-func good(b *formats.Batch) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		at := flawCursor{}
-		for i := range b.Recs {
-			if at.flaw(b, i) == nil && !yield(i) {
-				return
-			}
-		}
-	}
-}
-
-// A flawCursor finds the flaws of records that are asked for in order.
-type flawCursor struct{ next int }
-
-func (c *flawCursor) flaw(b *formats.Batch, i int) *formats.Flaw {
-	for c.next < len(b.Flaws) && b.Flaws[c.next].Index < i {
-		c.next++
-	}
-	if c.next < len(b.Flaws) && b.Flaws[c.next].Index == i {
-		return &b.Flaws[c.next]
-	}
-	return nil
 }

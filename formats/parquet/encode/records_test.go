@@ -44,7 +44,7 @@ func TestCheck(t *testing.T) {
 			`1 column_type: column "a": 1e999 is not a number within the range of doubles` + advice,
 			`2 column_type: column "a": "x" is not a number within the range of doubles` + advice}},
 		{"text", []formats.Column{column("a", formats.Text)}, false, true, "x\n5\n\xe9\n", []string{
-			`2 column_type: column "a": "\xe9" is not a string of UTF-8` + advice}},
+			`2 not_unicode: column 0 (counted from 0): byte 1 (0xe9) is not UTF-8; ` + formats.CureNotUTF8}},
 		{"declared boolean in CSV", []formats.Column{column("a", formats.Boolean)}, true, true, "true\nfalse\nTrue\n1\n", []string{
 			`2 column_type: column "a": "True" is not a boolean` + advice, `3 column_type: column "a": 1 is not a boolean` + advice}},
 		{"JSON strings", []formats.Column{column("a", formats.Text)}, false, false, "{\"a\":\"x\"}\n{\"a\":5}\n{}\n{\"a\":null}\n", []string{

@@ -39,10 +39,11 @@ type KeyValue struct{ Key, Value string }
 
 // nodeOf is a column's type in Parquet's words. All columns are optional. A
 // list has the three levels that the format asks for, its elements being
-// optional too, as most writers have it. No column has a dictionary:
-// parquet-go v0.32.0 cannot leave one that gets too large without taking
-// memory for as many values as a page may have bytes, and without a bound a
-// dictionary holds all values of a row group. Compression finds what repeats.
+// optional too, as most writers have lists. No column has a dictionary:
+// parquet-go v0.32.0 cannot leave a dictionary that gets too large without
+// taking memory for as many values as a page may have bytes, and without a
+// bound a dictionary holds all values of a row group. Compression finds
+// repeated values.
 //
 // https://github.com/apache/parquet-format/blob/master/LogicalTypes.md
 func nodeOf(t formats.Type) pq.Node {
@@ -91,10 +92,10 @@ func groupOf(columns []formats.Column) *group {
 	return g
 }
 
-// newFile begins a Parquet file. buffered is what parquet-go may gather before
-// it ends a page by itself, in bytes. Chunks have statistics, and the page
-// index has those of pages; page headers, which would hold whole values four
-// times over, have none.
+// newFile begins a Parquet file. buffered is how many bytes parquet-go may
+// gather before a page ends by itself. Chunks have statistics, and the page
+// index has the statistics of pages; page headers, which would hold whole
+// values four times over, have none.
 func newFile(dst io.Writer, root pq.Node, codec compress.Codec, buffered int, more ...pq.WriterOption) (w *pq.GenericWriter[any], err error) {
 	defer guard(&err)
 	options := append([]pq.WriterOption{
@@ -104,7 +105,7 @@ func newFile(dst io.Writer, root pq.Node, codec compress.Codec, buffered int, mo
 	return pq.NewGenericWriter[any](dst, options...), nil
 }
 
-// guard turns a panic of parquet-go into an error. It is deferred.
+// guard, deferred, turns a panic of parquet-go into an error.
 func guard(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("parquet-go failed: %v", r)

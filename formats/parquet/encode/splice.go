@@ -16,12 +16,9 @@ import (
 
 // SplicedConfig says how a Parquet input becomes its joined output.
 type SplicedConfig struct {
-	// Source is the input for copying, Input for reading rows of it, and
-	// Reader and Size are its bytes.
+	// Source is the input for copying, and Input the same input for reading rows.
 	Source *splice.File
 	Input  *parquet.File
-	Reader io.ReaderAt
-	Size   int64
 	// Keep are the input's columns in the output, by their places, in order;
 	// nil keeps all.
 	Keep []int
@@ -34,8 +31,8 @@ type SplicedConfig struct {
 	// Memory is how many bytes of answers and of re-encoded pages are held
 	// in memory; 0 means [DefaultMemory].
 	Memory int
-	// Spill makes room for more; nil holds all in memory. One is open at a time,
-	// and closed at the end of its row group.
+	// Spill makes room for bytes beyond Memory; nil holds all bytes in memory. One
+	// Spill is open at a time, and closed at the end of its row group.
 	Spill func() (Spill, error)
 }
 
@@ -49,11 +46,11 @@ type splicedWriter struct {
 	group   int   // of the source
 	row     int64 // within it
 	kept    []byte
-	rows    int64 // kept ones
+	rows    int64 // kept rows
 	answers *side // nil before the group's first kept row
 	part    part
 	readers []columnReader
-	source  *source // for re-encoding; nil before it is needed
+	source  *source // for re-encoding; nil before source is needed
 	err     error
 }
 
@@ -62,9 +59,9 @@ type splicedWriter struct {
 // the Join of a spliced joiner appends them, for the source's rows in order.
 // Where all rows of a row group are kept its chunks are copied; a group of
 // which rows are left out, or that the parts do not reach the end of, is
-// written anew, and one without rows is left out. For writing anew the input
-// is read once from its beginning. Close ends the file and
-// leaves dst and the source open.
+// written anew, and a group without rows is left out. For writing anew the
+// input is read once from its beginning. Close ends the file and leaves dst
+// and the source open.
 //
 // The errors are a *ConfigError, and those of [splice.NewWriter].
 func NewSplicedWriter(dst io.Writer, c SplicedConfig) (io.WriteCloser, error) {
@@ -100,8 +97,8 @@ func (w *splicedWriter) emptySide() (*splice.File, error) {
 }
 
 // edits are the changes to the input's metadata. Arrow's schema gets the
-// answers' columns; one that is damaged, or is not that of the file's columns,
-// is left out, and readers go by Parquet's own.
+// answers' columns; an Arrow schema that is damaged, or is not that of the
+// file's columns, is left out, and readers go by Parquet's own schema.
 func (w *splicedWriter) edits() []splice.Edit {
 	var edits []splice.Edit
 	for key, value := range w.Source.KeyValues() {
@@ -294,12 +291,7 @@ func (w *splicedWriter) newSide(root pq.Node, columns []formats.Column, buffered
 	if s.out, err = newFile(s.file, root, w.codec, buffered, pq.ColumnPageBuffers(&w.pool)); err != nil {
 		return nil, err
 	}
-	for k, c := range s.out.ColumnWriters() {
-		s.leaves = append(s.leaves, leaf{w: c, column: k})
-		if k < len(columns) {
-			s.leaves[k].typ = columns[k].Type
-		}
-	}
+	s.leaves = leavesOf(s.out, columns)
 	return s, nil
 }
 

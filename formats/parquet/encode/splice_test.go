@@ -193,7 +193,7 @@ func (c *spliceCase) run(t testing.TB, random *rand.Rand) (file []byte, spills i
 	}
 	var dst bytes.Buffer
 	opened, closed := 0, 0
-	w, err := NewSplicedWriter(&dst, SplicedConfig{Source: source, Input: input, Reader: bytes.NewReader(c.file), Size: int64(len(c.file)),
+	w, err := NewSplicedWriter(&dst, SplicedConfig{Source: source, Input: input,
 		Keep: c.keep, Columns: c.columns, Memory: c.memory, KeyValue: []KeyValue{{"batchmill", "1"}},
 		Spill: func() (Spill, error) { opened++; return &spill{closed: &closed}, nil }})
 	if err != nil {

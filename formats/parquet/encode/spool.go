@@ -6,20 +6,20 @@ import (
 	"io"
 )
 
-// A Spill holds bytes that memory has no room for. What was written is read
-// back by its offset. Close gives the room back; nothing is read after it.
+// A Spill holds bytes that memory has no room for. Bytes are read back by
+// their offset. Close gives the room back; nothing is read after Close.
 type Spill interface {
 	io.Writer
 	io.ReaderAt
 	io.Closer
 }
 
-// DefaultMemory is how much a spliced writer holds in memory before it spills.
+// DefaultMemory is how many bytes a spliced writer holds in memory before bytes are spilled.
 const DefaultMemory = 16 << 20
 
-// A spool gives out buffers that share one bound of memory and one spill.
-// It is a pq.BufferPool. A buffer that was put back gives its memory back; what
-// it had spilled is gone with the spill.
+// A spool gives out buffers that share one bound of memory and one spill. A
+// spool is a pq.BufferPool. A buffer that was put back gives its memory back;
+// its spilled bytes are gone with the spill.
 type spool struct {
 	left  int                   // memory that may be taken yet
 	open  func() (Spill, error) // nil: nothing spills
@@ -27,6 +27,7 @@ type spool struct {
 	end   int64 // of the spill
 }
 
+// Bounds of a piece in memory, in bytes.
 const (
 	leastPiece = 4 << 10
 	mostPiece  = 256 << 10
@@ -52,7 +53,7 @@ func (s *spool) PutBuffer(b io.ReadWriteSeeker) {
 	}
 }
 
-// A buffer is bytes that are written once, front to back, and then read.
+// A buffer is bytes that are written once, front to back, and read afterwards.
 type buffer struct {
 	spool  *spool
 	pieces []piece

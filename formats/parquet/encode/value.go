@@ -13,8 +13,8 @@ import (
 type rule struct {
 	typ      formats.Type
 	text     bool // values are text without types: a string column takes any
-	declared bool // the type was given: with text, a string is taken for what it says
-	rounds   bool // a double may differ from the number it stands for
+	declared bool // the type was given: with text, a string is taken for what its text says
+	rounds   bool // a double may differ from its number
 }
 
 // A parsed value is what a column stores. Only the member of its type counts.
@@ -23,7 +23,7 @@ type parsed struct {
 	number uint64 // the integer, the double's bits, or 1 for true
 	bytes  []byte // a string, JSON text, or a list's doubles, little endian
 	room   []byte // memory for bytes
-	decode []byte // memory for the text that they are made of
+	decode []byte // memory for the text that doubles are made of
 }
 
 // parse makes p of v, and is false if v is nothing that the column takes.
@@ -33,7 +33,7 @@ func (r rule) parse(v formats.Value, p *parsed) bool {
 		return true
 	}
 	if r.text && r.declared && v.Kind == formats.String && r.typ != formats.Text {
-		if json.Valid(v.Text) != nil {
+		if json.Sound(v.Text) != nil {
 			return false
 		}
 		if v, p.decode = fromJSON(v.Text, p.decode[:0]); r.typ != formats.Nested && v.Kind == formats.Null {
@@ -99,8 +99,8 @@ func (r rule) nested(v formats.Value, p *parsed) bool {
 	return utf8.Valid(p.bytes)
 }
 
-// fromJSON is a valid JSON value as rows have it. Text that has to be decoded
-// is appended to dst.
+// fromJSON is a valid JSON value as rows have values. Text that has to be
+// decoded is appended to dst.
 func fromJSON(value, dst []byte) (formats.Value, []byte) {
 	at := json.Trim(value)
 	value = value[at.Start:at.End]

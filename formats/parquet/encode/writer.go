@@ -11,15 +11,15 @@ import (
 const (
 	// DefaultRowGroup is how many rows a row group has where nothing is said.
 	DefaultRowGroup = 1 << 17
-	// groupBytes ends a row group early: its values take so many bytes before
-	// encoding. It bounds what a writer holds in memory.
+	// groupBytes is the size in bytes, before encoding, at which a row group ends
+	// early. groupBytes bounds what a writer holds in memory.
 	groupBytes = 64 << 20
 )
 
 // WriterConfig says how a file is written.
 type WriterConfig struct {
-	// Columns are the file's columns in order: JoinerConfig.Columns, and then
-	// JoinerConfig.AnswerColumns of the job's settled layout.
+	// Columns are the file's columns in order: JoinerConfig.Columns, followed by
+	// JoinerConfig.AnswerColumns of the job's fixed layout.
 	Columns []formats.Column
 	// Codec is one of [Codecs]; "" means [DefaultCodec].
 	Codec string
@@ -36,7 +36,7 @@ type writer struct {
 	columns []formats.Column
 	leaves  []leaf
 	most    int // rows of a row group
-	rows    int // of the current one
+	rows    int // of the current row group
 	bytes   int
 	part    part
 	readers []columnReader
@@ -103,7 +103,7 @@ func (w *writer) write(rest []byte) (err error) {
 	return nil
 }
 
-// row writes one row, and ends the row group if that is full.
+// row writes one row, and ends the row group if the group is full.
 func (w *writer) row() error {
 	for k := range w.leaves {
 		n, err := w.leaves[k].put(w.readers[k].next())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"unicode/utf8"
 
 	"github.com/batchmill/batchmill/formats"
 	"github.com/batchmill/batchmill/formats/json"
@@ -14,9 +15,9 @@ import (
 )
 
 // A Decoder finds the answers in a response that is a Parquet file: row i is
-// the answer of record i. A file of one column has its values as answers, one
-// of more columns JSON objects with a member for each. Values are written as
-// package text has them.
+// the answer of record i. A file of one column has its values as answers, a
+// file of more columns JSON objects with a member for each column. Values are
+// written as package text has them.
 type Decoder struct {
 	// Options bound what the file may ask for.
 	Options parquet.Options
@@ -37,7 +38,7 @@ func (Decoder) Whole(body []byte) bool {
 }
 
 // Decode implements formats.Decoder. The answers have JSONForm; the text that
-// they stand in is new.
+// the answers stand in is new.
 func (d Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats.Answer, []byte, error) {
 	f, err := parquet.Open(bytes.NewReader(body), int64(len(body)), d.Options)
 	if err != nil {
@@ -49,6 +50,11 @@ func (d Decoder) Decode(dst []formats.Answer, body []byte, want int) ([]formats.
 	schema := f.Schema()
 	if len(schema.Names) == 0 {
 		return dst, body, &formats.SyntaxError{Message: "a Parquet file without columns"}
+	}
+	for _, name := range schema.Names {
+		if !utf8.ValidString(name) {
+			return dst, body, &formats.SyntaxError{Message: fmt.Sprintf("a column is called %.100q, which is not UTF-8", name)}
+		}
 	}
 	t := table{in: parquet.NewReader(f, schema, nil), most: d.maxText(len(body)), list: dst}
 	if err := t.read(want); err != nil {
@@ -68,7 +74,7 @@ func (d Decoder) maxText(body int) int {
 	return min(most, math.MaxUint32)
 }
 
-// syntax makes an error of package parquet one of a response.
+// syntax makes an error of package parquet an error of a response.
 func syntax(err error) error {
 	var known *formats.SyntaxError
 	if errors.As(err, &known) {
@@ -84,7 +90,7 @@ func syntax(err error) error {
 	return &formats.SyntaxError{Offset: broken.Offset, Message: broken.Message}
 }
 
-// batchBytes is how much is decoded at a time.
+// batchBytes is how many bytes of values are decoded at a time.
 const batchBytes = 4 << 20
 
 // A table turns a file's rows into answers.

@@ -43,7 +43,7 @@ func NewEncoder(c EncoderConfig) (formats.Encoder, error) {
 	return &encoder{picks}, nil
 }
 
-// Picks are the columns to send by place, for whoever has to read them.
+// Picks are the columns to send by place, for the reader of these columns.
 func (c *EncoderConfig) Picks() ([]int, error) {
 	wanted := c.Filter
 	if wanted == nil {
@@ -63,7 +63,7 @@ func (c *EncoderConfig) Picks() ([]int, error) {
 		}
 		picks = append(picks, k)
 	}
-	if c.Filter == nil { // all, those of equal names too
+	if c.Filter == nil { // all columns, also columns of equal names
 		for k := range picks {
 			picks[k] = k
 		}
@@ -107,7 +107,7 @@ func (e *encoder) Check(b *formats.Batch) {
 func (e *encoder) Encode(dst []byte, b *formats.Batch, sel []int32) []byte {
 	f := parquet.FileOf(b)
 	if f == nil {
-		return dst // Check has refused it
+		return dst // Check has refused the batch
 	}
 	w := begin(dst, len(e.picks))
 	for _, k := range e.picks {
@@ -116,7 +116,7 @@ func (e *encoder) Encode(dst []byte, b *formats.Batch, sel []int32) []byte {
 		for _, l := range leavesOf(elements) {
 			w.values, _ = parquet.AppendValues(w.values[:0], b, leaf, sel)
 			w.chunk(&l, w.values)
-			clear(w.values) // they point into the batch
+			clear(w.values) // the values point into the batch
 			leaf++
 		}
 		w.schema = append(w.schema, elements...)
@@ -138,7 +138,7 @@ func leavesOf(elements []format.SchemaElement) []leaf {
 	return leaves
 }
 
-// walk takes the first element and those below it, and returns the rest.
+// walk takes the first element with the elements below, and returns the rest.
 func walk(elements []format.SchemaElement, above leaf, leaves *[]leaf) []format.SchemaElement {
 	e := &elements[0]
 	elements = elements[1:]

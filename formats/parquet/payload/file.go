@@ -14,8 +14,8 @@ import (
 // magic begins and ends every Parquet file.
 const magic = "PAR1"
 
-// pageBytes ends a page: with the row that reaches it. Readers hold whole
-// pages, and their sizes have 31 bits.
+// pageBytes is the size in bytes at which a page ends, with the row that
+// reaches it. Readers hold whole pages, and the sizes of pages have 31 bits.
 const pageBytes = 1 << 20
 
 // A writer makes a file of one row group, by the format's description at
@@ -103,7 +103,7 @@ func (w *writer) page(l *leaf, values []pq.Value) {
 	w.dst = append(w.dst, w.body...)
 }
 
-// marshal appends a structure of the format. Those made here can be marshalled.
+// marshal appends a structure of the format. Every structure made here can be marshalled.
 func (w *writer) marshal(v any) {
 	data, err := thrift.Marshal(new(thrift.CompactProtocol), v)
 	if err != nil {
@@ -130,7 +130,7 @@ func (w *writer) end(rows int) []byte {
 }
 
 // appendLevels appends levels in the RLE and bit-packing hybrid, their length
-// before them: either as runs of equal ones or packed, as takes less.
+// before them: either as runs of equal levels or packed, as takes less.
 func appendLevels(dst []byte, levels []uint8, most uint8) []byte {
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)

@@ -3,13 +3,16 @@ package splice
 import (
 	"fmt"
 	"math"
+
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
 // An extent is n bytes of a file from offset at.
 type extent struct{ at, n int64 }
 
 // A chunk is one column of one row group, by its metadata, and the places of
-// all that belongs to it. An extent without bytes is something it lacks.
+// all that belongs to the chunk. An extent without bytes stands for a part
+// that the chunk lacks.
 type chunk struct {
 	head, meta  message
 	data        extent
@@ -22,19 +25,19 @@ type chunk struct {
 // readGroups checks every row group and every chunk.
 func (f *File) readGroups(size int64) error {
 	c := f.meta.list(fileGroups)
-	n := c.listOf(kindStruct)
+	n := c.ListOf(thrift.Struct)
 	if n > maxGroups {
 		return bad("%d row groups are above the limit of %d", n, maxGroups)
 	}
 	left := size
 	var rows int64
 	for i := range n {
-		start := c.at
+		start := c.Offset()
 		g := c.message(&groupShape)
 		if err := c.err(groupShape.name); err != nil {
 			return err
 		}
-		f.groups = append(f.groups, group{raw: c.b[start:c.at], rows: g.int(groupRows)})
+		f.groups = append(f.groups, group{raw: c.From(start), rows: g.int(groupRows)})
 		used, err := f.checkGroup(&g, left)
 		if err != nil {
 			return fmt.Errorf("row group %d: %w", i, err)
@@ -52,7 +55,7 @@ func (f *File) readGroups(size int64) error {
 
 // checkGroup checks a row group and returns the bytes that it takes, which
 // must not be above left. Together row groups are no longer than their file:
-// otherwise chunks overlap, and a small file would be copied into a huge one.
+// otherwise chunks overlap, and a small file would be copied into a huge file.
 func (f *File) checkGroup(g *message, left int64) (used int64, err error) {
 	if n := g.int(groupRows); n < 0 {
 		return 0, bad("%d rows", n)
@@ -78,20 +81,18 @@ func (f *File) checkGroup(g *message, left int64) (used int64, err error) {
 // chunks appends the chunks of a row group, one for each leaf, as bytes.
 func (f *File) chunks(dst [][]byte, g *message) ([][]byte, error) {
 	c := g.list(groupColumns)
-	if n := c.listOf(kindStruct); n != f.leaves {
+	if n := c.ListOf(thrift.Struct); n != f.leaves {
 		return nil, bad("%d column chunks, and the schema has %d columns", n, f.leaves)
 	}
 	for range f.leaves {
-		start := c.at
-		c.skip(kindStruct, 1)
-		dst = append(dst, c.b[start:c.at])
+		dst = append(dst, c.Skip(thrift.Struct))
 	}
 	return dst, c.err("the list of column chunks")
 }
 
 // chunk reads a chunk's metadata and checks every place in it.
 func (f *File) chunk(raw []byte) (k chunk, err error) {
-	c := cursor{b: raw}
+	c := read(raw)
 	k.head = c.message(&chunkShape)
 	if err := c.err(chunkShape.name); err != nil {
 		return k, err
@@ -105,7 +106,7 @@ func (f *File) chunk(raw []byte) (k chunk, err error) {
 	if !k.head.has(chunkMeta) {
 		return k, bad("it has no metadata")
 	}
-	c = cursor{b: k.head.fields[chunkMeta].raw}
+	c = read(k.head.fields[chunkMeta].raw)
 	k.meta = c.message(&metaShape)
 	if err := c.err(metaShape.name); err != nil {
 		return k, err
@@ -138,12 +139,12 @@ func (f *File) places(k *chunk) error {
 	return nil
 }
 
-// findData finds the chunk's pages as Arrow's C++ reader does. They begin with
-// the dictionary page if its offset is below that of the first data page, else
-// with what the metadata calls the first data page: writers that leave the
-// dictionary's offset out, or 0, mean the dictionary by it, and in some old
-// files the dictionary's offset is nonsense. Their length is what the metadata
-// says, except for padding.
+// findData finds the chunk's pages as Arrow's C++ reader does. The pages begin
+// with the dictionary page if its offset is below that of the first data page,
+// else with what the metadata calls the first data page: writers that leave
+// the dictionary's offset out, or 0, mean the dictionary by it, and in some
+// old files the dictionary's offset is nonsense. The length of the pages is
+// what the metadata says, except for padding.
 func (f *File) findData(k *chunk) error {
 	k.data = extent{k.meta.int(metaDataPage), k.meta.int(metaCompressed)}
 	if at := k.meta.int(metaDictionary); at >= int64(len(magic)) && at < k.data.at {
@@ -161,13 +162,14 @@ func (f *File) findData(k *chunk) error {
 	return nil
 }
 
-// maxDictionaryHead bounds what may be missing from a chunk's size in files of
-// old parquet-mr. Readers that know of it take that much more, and so is it
-// copied: what a reader does not need of it harms nobody.
+// maxDictionaryHead bounds how many bytes may be missing from a chunk's size
+// in files of old parquet-mr. Readers that know of the fault take 100 bytes
+// more, and 100 bytes more are copied: bytes that a reader does not need harm
+// nobody.
 const maxDictionaryHead = 100
 
-// findBloom finds the chunk's bloom filter. Writers of old do not say how long
-// it is; then the filter's own head does.
+// findBloom finds the chunk's bloom filter. Old writers do not say how long
+// the filter is; the filter's own head says the length.
 func (f *File) findBloom(k *chunk) error {
 	k.bloom = extent{k.meta.int(metaBloom), k.meta.int(metaBloomLength)}
 	if k.bloom.at == 0 {
@@ -193,13 +195,13 @@ func (f *File) bloomLength(at int64) (int64, error) {
 	if err := f.readAt(head, at); err != nil {
 		return 0, err
 	}
-	c := cursor{b: head}
+	c := read(head)
 	m := c.message(&bloomShape)
 	if err := c.err(bloomShape.name); err != nil {
 		return 0, err
 	}
 	if n := m.int(bloomBytes); n > 0 {
-		return int64(c.at) + n, nil
+		return int64(c.Offset()) + n, nil
 	}
 	return 0, bad("%d bytes", m.int(bloomBytes))
 }

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"regexp"
 	"strconv"
+
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
 const (
@@ -17,15 +19,16 @@ const (
 	// A file ends with the footer, its length in four bytes, and the magic.
 	tailSize = 8
 
-	// maxFooter bounds what Open reads, and maxElements and maxGroups what it
-	// keeps beside it: 64 bytes for a column, 32 for a row group.
+	// maxFooter bounds the bytes that Open reads; maxElements and maxGroups bound
+	// the schema elements and row groups, for which Open keeps 64 bytes a column
+	// and 32 bytes a row group.
 	maxFooter   = 64 << 20
 	maxElements = 1 << 18
 	maxGroups   = 1 << 20
 )
 
-// A File is the footer of a Parquet file, read and checked, and the file it
-// came from. It may be used by many at once if its ReaderAt may.
+// A File is the footer of a Parquet file, read and checked, and the file
+// itself. Many goroutines may use a File at once if its ReaderAt allows.
 type File struct {
 	src     io.ReaderAt
 	end     int64 // where the footer begins, and all else has ended
@@ -41,7 +44,7 @@ type File struct {
 	padded bool
 }
 
-// A column is one of the top level, with all that is nested in it.
+// A column is a column of the top level, with all that is nested in the column.
 type column struct {
 	name     string
 	schema   []byte // its schema elements, depth first
@@ -56,8 +59,8 @@ type group struct {
 	rows int64
 }
 
-// Open reads the footer of the size bytes of r and checks that all it says can
-// be true: counts, and that each place it names lies inside of the file. It
+// Open reads the footer of the size bytes of r and checks that all the footer
+// says can be true: counts, and that each place lies inside of the file. Open
 // keeps the footer (at most 64 MiB) and reads no data. r must stay readable
 // while the File is in use.
 //
@@ -69,7 +72,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := cursor{b: footer}
+	c := read(footer)
 	f.meta = c.message(&fileShape)
 	if err := c.err(fileShape.name); err != nil {
 		return nil, err
@@ -154,9 +157,9 @@ func (f *File) CreatedBy() string { return string(f.meta.text(fileCreatedBy)) }
 func (f *File) KeyValues() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		c := f.meta.list(fileKeyValues)
-		for range c.listOf(kindStruct) {
+		for range c.ListOf(thrift.Struct) {
 			kv := c.message(&keyValueShape)
-			if c.bad != "" || !yield(string(kv.text(keyValueKey)), string(kv.text(keyValueValue))) {
+			if c.Err() != nil || !yield(string(kv.text(keyValueKey)), string(kv.text(keyValueValue))) {
 				return
 			}
 		}

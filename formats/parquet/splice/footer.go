@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
 // Close writes the column indexes, the offset indexes and the footer. The
 // indexes stand together, by row group and column, as some readers fetch all
-// of them at once. Close leaves the destination open. Without a row group the
-// file is a good one with no rows.
+// indexes at once. Close leaves the destination open. Without a row group the
+// file is a good file with no rows.
 func (w *Writer) Close() error {
 	if w.err != nil {
 		return w.err
@@ -38,9 +40,10 @@ func (w *Writer) end() error {
 	return w.footer()
 }
 
-// dropIndexes leaves page indexes out where none of the base's chunks has one.
-// parquet-go v0.32.0 takes a file for indexed if any chunk is, and then cannot
-// seek in those that are not; a few indexed columns would spoil all others.
+// dropIndexes leaves page indexes out where none of the base's chunks has a
+// page index. parquet-go v0.32.0 takes a file for indexed if any chunk is
+// indexed, and cannot seek in chunks that are not; a few indexed columns would
+// spoil all other columns.
 func (w *Writer) dropIndexes() {
 	var has, lacks bool
 	for _, g := range w.groups {
@@ -59,7 +62,7 @@ func (w *Writer) dropIndexes() {
 	}
 }
 
-// indexes writes one kind of index and notes where each stands.
+// indexes writes one kind of index and notes where each index stands.
 func (w *Writer) indexes(of func(*chunkRecord) *section) (err error) {
 	for i := range w.groups {
 		for j := range w.groups[i].chunks {
@@ -84,8 +87,8 @@ func (w *Writer) footer() error {
 	start := w.at
 	m := w.fileMessage()
 	b := m.appendFields(nil, 1, fileRows)
-	b = append(b, (fileGroups-fileRows)<<4|kindList)
-	b = appendListHead(b, kindStruct, len(w.groups))
+	b = thrift.AppendField(b, fileRows, fileGroups, thrift.List)
+	b = thrift.AppendList(b, thrift.Struct, len(w.groups))
 	for i := range w.groups {
 		b = w.groups[i].append(b)
 		if len(b) >= pieceSize {
@@ -95,7 +98,7 @@ func (w *Writer) footer() error {
 			b = b[:0]
 		}
 	}
-	b = append(m.appendFields(b, fileGroups+1, maxField), kindStop)
+	b = append(m.appendFields(b, fileGroups+1, maxField), byte(thrift.Stop))
 	n := w.at - start + int64(len(b))
 	if n > math.MaxInt32 {
 		return bad("a footer of %d bytes is more than Parquet can have; write fewer row groups or columns", n)
@@ -113,7 +116,7 @@ func (w *Writer) fileMessage() message {
 		elements += w.columns[i].elements
 		schema = append(schema, w.columns[i].schema...)
 	}
-	m.set(fileSchema, append(appendListHead(nil, kindStruct, elements), schema...))
+	m.set(fileSchema, append(thrift.AppendList(nil, thrift.Struct, elements), schema...))
 	m.setInt(fileRows, w.rows)
 	m.set(fileGroups, nil)
 	m.drop(fileKeyValues, fileOrders)
@@ -121,7 +124,7 @@ func (w *Writer) fileMessage() message {
 		m.set(fileKeyValues, w.keys)
 	}
 	if w.orders != nil {
-		orders := appendListHead(nil, kindStruct, len(w.orders))
+		orders := thrift.AppendList(nil, thrift.Struct, len(w.orders))
 		for _, order := range w.orders {
 			orders = append(orders, order...)
 		}
@@ -132,8 +135,8 @@ func (w *Writer) fileMessage() message {
 
 // append appends the row group.
 func (g *groupRecord) append(dst []byte) []byte {
-	dst = append(dst, groupColumns<<4|kindList)
-	dst = appendListHead(dst, kindStruct, len(g.chunks))
+	dst = thrift.AppendField(dst, 0, groupColumns, thrift.List)
+	dst = thrift.AppendList(dst, thrift.Struct, len(g.chunks))
 	for i := range g.chunks {
 		dst = g.chunks[i].append(dst)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
 // A groupRecord is a row group that was written.
@@ -20,10 +22,10 @@ type chunkRecord struct {
 	offset      int64  // the value of ColumnChunk.file_offset
 	columnIndex section
 	offsetIndex section // moved to where the pages are now
-	base        bool    // it is one of the base's
+	base        bool    // the chunk is one of the base's
 }
 
-// A section is bytes that are copied later: those in data, or else of file.
+// A section is bytes that are copied later: the bytes in data, or else bytes of file.
 type section struct {
 	data []byte
 	file *File
@@ -37,12 +39,14 @@ func (s *section) size() int64 {
 	return s.n
 }
 
-// RowGroup writes one row group made of the parts' columns, in order. They
-// must be the schema's columns, element for element, and have one number of
-// rows. The base must stay readable until Close; other files are read now only.
+// RowGroup writes one row group made of the parts' columns, in order. The
+// columns must be the schema's, element for element, and all parts must have
+// the same number of rows. The base must stay readable until Close; other files
+// are read by RowGroup only.
 //
 // A bloom filter goes behind its row group's chunks. The group is sorted as
-// the first part that says so is, as far as those columns are kept.
+// the first part that says how it is sorted, as far as the sorting columns are
+// kept.
 func (w *Writer) RowGroup(parts ...Part) error {
 	if w.err != nil {
 		return w.err
@@ -132,7 +136,7 @@ type groupBuilder struct {
 
 // part copies the chunks of a part.
 func (b *groupBuilder) part(p Part) error {
-	c := cursor{b: p.File.groups[p.Group].raw}
+	c := read(p.File.groups[p.Group].raw)
 	g := c.message(&groupShape)
 	chunks, err := p.File.chunks(b.w.spans[:0], &g)
 	if err != nil {
@@ -157,7 +161,8 @@ func (b *groupBuilder) part(p Part) error {
 }
 
 // sortAs takes over how a row group is sorted, up to the first column that is
-// not kept: what the rows behind it are sorted by says nothing without it.
+// not kept: the order of the sorting columns behind says nothing without that
+// column.
 func (b *groupBuilder) sortAs(g *message, leaves int, picked []column) {
 	moved := make([]int, leaves) // from a leaf of the file to 1 + that of the output
 	next := len(b.chunks)
@@ -168,10 +173,10 @@ func (b *groupBuilder) sortAs(g *message, leaves int, picked []column) {
 		}
 	}
 	c := g.list(groupSorting)
-	for range c.listOf(kindStruct) {
+	for range c.ListOf(thrift.Struct) {
 		s := c.message(&sortingShape)
 		leaf := s.int(sortingColumn)
-		if c.bad != "" || leaf < 0 || leaf >= int64(leaves) || moved[leaf] == 0 {
+		if c.Err() != nil || leaf < 0 || leaf >= int64(leaves) || moved[leaf] == 0 {
 			return
 		}
 		s.setInt(sortingColumn, int64(moved[leaf]-1))
@@ -197,9 +202,9 @@ func (b *groupBuilder) chunk(f *File, raw []byte, leaf int) error {
 		return err
 	}
 	rec := chunkRecord{base: f == b.w.base}
-	// The field is deprecated. 0 is what new writers put there, the first
-	// page what most old ones did, and some the metadata behind the chunk,
-	// which is not copied.
+	// The field is deprecated. New writers put 0 there, most old writers the place
+	// of the first page, and some old writers the place of the metadata behind the
+	// chunk, which is not copied.
 	if k.head.int(chunkOffset) != 0 {
 		rec.offset = at
 	}
@@ -219,8 +224,8 @@ func (b *groupBuilder) chunk(f *File, raw []byte, leaf int) error {
 	return errors.Join(err1, err2)
 }
 
-// move adds delta to the places in the metadata. One that is 0, or outside of
-// what was copied, names nothing and is left out.
+// move adds delta to the places in the metadata. A place that is 0, or outside
+// of what was copied, names nothing and is left out.
 func (k *chunk) move(delta int64) {
 	k.meta.setInt(metaDataPage, k.meta.int(metaDataPage)+delta)
 	end := k.data.at + k.data.n + k.padding
@@ -237,7 +242,7 @@ func (k *chunk) move(delta int64) {
 }
 
 // keep is a section that can be read until Close: bytes of the base stay where
-// they are, those of other files are read.
+// they are, bytes of other files are read.
 func (w *Writer) keep(f *File, e extent) (section, error) {
 	if e.n == 0 || f == w.base {
 		return section{file: f, extent: e}, nil
@@ -270,7 +275,7 @@ func (b *groupBuilder) tail(rows int64) []byte {
 	m.setInt(groupBytes, b.uncompressed)
 	m.setInt(groupRows, rows)
 	if b.sorted > 0 {
-		m.set(groupSorting, append(appendListHead(nil, kindStruct, b.sorted), b.sorting...))
+		m.set(groupSorting, append(thrift.AppendList(nil, thrift.Struct, b.sorted), b.sorting...))
 	}
 	m.setInt(groupOffset, b.start)
 	m.setInt(groupCompressed, b.compressed)
@@ -278,5 +283,5 @@ func (b *groupBuilder) tail(rows int64) []byte {
 	if n := len(b.w.groups); n <= math.MaxInt16 {
 		m.setInt(groupOrdinal, int64(n))
 	}
-	return append(m.appendFields(nil, groupColumns+1, maxField), kindStop)
+	return append(m.appendFields(nil, groupColumns+1, maxField), byte(thrift.Stop))
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/parquet-go/parquet-go/encoding/thrift"
+	wire "github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
 
@@ -37,11 +37,11 @@ func TestHostileFooters(t *testing.T) {
 		"rows overflow":       {func(m *format.FileMetaData) { m.RowGroups[0].NumRows = math.MaxInt64 }, "too many rows"},
 		"a chunk too few":     {func(m *format.FileMetaData) { m.RowGroups[1].Columns = m.RowGroups[1].Columns[1:] }, "row group 1: 12 column chunks"},
 		"no schema":           {func(m *format.FileMetaData) { m.Schema = nil }, "a schema of 0 elements"},
-		"no tree":             {func(m *format.FileMetaData) { m.Schema[0].NumChildren = thrift.New[int32](3) }, "belong to no column"},
-		"many children":       {func(m *format.FileMetaData) { m.Schema[0].NumChildren = thrift.New[int32](1 << 30) }, "ends within a column"},
-		"children below zero": {func(m *format.FileMetaData) { m.Schema[3].NumChildren = thrift.New[int32](-1) }, "-1 children"},
-		"root below zero":     {func(m *format.FileMetaData) { m.Schema[0].NumChildren = thrift.New[int32](-5) }, "belong to no column"},
-		"a leaf with leaves":  {func(m *format.FileMetaData) { m.Schema[1].NumChildren = thrift.New[int32](2) }, "2 children and a type"},
+		"no tree":             {func(m *format.FileMetaData) { m.Schema[0].NumChildren = wire.New[int32](3) }, "belong to no column"},
+		"many children":       {func(m *format.FileMetaData) { m.Schema[0].NumChildren = wire.New[int32](1 << 30) }, "ends within a column"},
+		"children below zero": {func(m *format.FileMetaData) { m.Schema[3].NumChildren = wire.New[int32](-1) }, "-1 children"},
+		"root below zero":     {func(m *format.FileMetaData) { m.Schema[0].NumChildren = wire.New[int32](-5) }, "belong to no column"},
+		"a leaf with leaves":  {func(m *format.FileMetaData) { m.Schema[1].NumChildren = wire.New[int32](2) }, "2 children and a type"},
 		"data beyond the end": {chunk(func(c *format.ColumnChunk) { c.MetaData.DataPageOffset = end }), "do not lie in the file"},
 		"data at the magic":   {chunk(func(c *format.ColumnChunk) { c.MetaData.DataPageOffset = 3 }), "do not lie in the file"},
 		"data below zero":     {chunk(func(c *format.ColumnChunk) { c.MetaData.DataPageOffset = -8 }), "field 9 of its metadata is negative"},
@@ -54,7 +54,7 @@ func TestHostileFooters(t *testing.T) {
 		"bloom length":        {chunk(func(c *format.ColumnChunk) { c.MetaData.BloomFilterLength = 1 << 30 }), "bloom filter: "},
 		"bloom without length": {chunk(func(c *format.ColumnChunk) {
 			c.MetaData.BloomFilterLength, c.MetaData.BloomFilterOffset = 0, end+10
-		}), "the head of a bloom filter: it ends too early"},
+		}), "the head of a bloom filter ends early"},
 		"no bloom there": {chunk(func(c *format.ColumnChunk) {
 			c.MetaData.BloomFilterLength, c.MetaData.BloomFilterOffset = 0, 4
 		}), "bloom filter: "},
@@ -98,21 +98,21 @@ func TestHostileFiles(t *testing.T) {
 	}{
 		"nothing":      {nil, "0 bytes are too few"},
 		"magic only":   {[]byte("PAR1PAR1"), "8 bytes are too few"},
-		"no footer":    {framed(nil), "the footer: it ends too early"},
+		"no footer":    {framed(nil), "the footer ends early"},
 		"text":         {[]byte("id,name\n1,a\n2,b\n"), "does not begin and end with PAR1"},
 		"cut":          {b[:len(b)-1], "does not begin and end with PAR1"},
 		"huge footer":  {huge, "longer than the file"},
 		"large footer": {limit, "above the limit"},
-		"long list":    {framed([]byte{0x29, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0}), "a list longer than its bytes"},
-		"long name":    {framed([]byte{0x68, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F}), "it ends too early"},
-		"deep":         {framed(bytes.Repeat([]byte{0x0C, 0x28}, 4000)), "nested too deep"},
-		"deep lists":   {framed(append([]byte{0xF9}, bytes.Repeat([]byte{0x19}, 4000)...)), "nested too deep"},
-		"no kind":      {framed([]byte{0xFD, 1, 2}), "it ends too early"},
-		"kind 15":      {framed([]byte{0xFF, 1, 2}), "no known type"},
+		"long list":    {framed([]byte{0x29, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0}), "ends early"},
+		"long name":    {framed([]byte{0x68, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F}), "ends early"},
+		"deep":         {framed(bytes.Repeat([]byte{0x0C, 0x28}, 4000)), "nests too deep"},
+		"deep lists":   {framed(append([]byte{0xF9}, bytes.Repeat([]byte{0x19}, 4000)...)), "nests too deep"},
+		"no kind":      {framed([]byte{0xFD, 1, 2}), "ends early"},
+		"kind 15":      {framed([]byte{0xFF, 1, 2}), "unknown type 15"},
 		"other type":   {framed([]byte{0x16, 2, 0}), "a field of another type"},
 		"twice":        {framed([]byte{0x15, 2, 0x05, 2, 2, 0}), "stands there twice"},
 		"large number": {framed([]byte{0x15, 0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 0}), "too large for its type"},
-		"a long map":   {framed([]byte{0xFB, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x55}), "no variable-length number"},
+		"a long map":   {framed([]byte{0xFB, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x55}), "ends early"},
 	} {
 		var err error
 		grown := allocated(func() { _, err = openBytes(tc.file) })
@@ -168,7 +168,7 @@ func TestHostileIndexes(t *testing.T) {
 		index any
 		want  string
 	}{
-		"nonsense": {nil, "an offset index: "},
+		"nonsense": {nil, "an offset index ends early"},
 		"before":   {format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: 4, CompressedPageSize: 9}}}, "not in its chunk"},
 		"too long": {format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: c.MetaData.DataPageOffset, CompressedPageSize: 1 << 30}}}, "not in its chunk"},
 		"negative": {format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: c.MetaData.DataPageOffset, CompressedPageSize: -1}}}, "not in its chunk"},
@@ -177,7 +177,7 @@ func TestHostileIndexes(t *testing.T) {
 		raw := []byte{0x19, 0xFC, 0xFF}
 		if tc.index != nil {
 			var err error
-			if raw, err = thrift.Marshal(new(thrift.CompactProtocol), tc.index); err != nil {
+			if raw, err = wire.Marshal(new(wire.CompactProtocol), tc.index); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
 // maxIndex bounds an index that is read into memory, in bytes: about five
@@ -29,12 +31,12 @@ func movedIndex(f *File, k *chunk, delta int64) (section, error) {
 	if err != nil {
 		return section{}, err
 	}
-	c := cursor{b: src}
+	c := read(src)
 	m := c.message(&offsetIndexShape)
 	if err := c.err(offsetIndexShape.name); err != nil {
 		return section{}, err
 	}
-	pages, err := movePages(m.list(indexPages), k.data, delta)
+	pages, err := movePages(m.fields[indexPages].raw, k.data, delta)
 	if err != nil {
 		return section{}, fmt.Errorf("offset index: %w", err)
 	}
@@ -43,13 +45,14 @@ func movedIndex(f *File, k *chunk, delta int64) (section, error) {
 }
 
 // movePages is a list of pages with delta added to the offset of each.
-func movePages(c cursor, in extent, delta int64) ([]byte, error) {
+func movePages(list []byte, in extent, delta int64) ([]byte, error) {
 	var scratch [binary.MaxVarintLen64]byte
-	n := c.listOf(kindStruct)
-	dst := appendListHead(make([]byte, 0, len(c.b)+n), kindStruct, n)
+	c := read(list)
+	n := c.ListOf(thrift.Struct)
+	dst := thrift.AppendList(make([]byte, 0, len(list)+n), thrift.Struct, n)
 	for range n {
 		p := c.message(&pageShape)
-		if c.bad != "" {
+		if c.Err() != nil {
 			break
 		}
 		at, size := p.int(pageOffset), p.int(pageSize)
@@ -65,9 +68,10 @@ func movePages(c cursor, in extent, delta int64) ([]byte, error) {
 // distrust takes out of a chunk what its new file would make readers believe.
 //
 // min_value, max_value and the column index mean something only with the
-// ColumnOrder that they were made with; where the output has another one for
-// the leaf, they go. min and max, their predecessors, are believed or not by
-// the file's CreatedBy (PARQUET-251 and others); where that changes, they go.
+// ColumnOrder that they were made with; where the output has another
+// ColumnOrder for the leaf, all three go. Readers believe min and max, the
+// predecessors, by the file's CreatedBy (PARQUET-251 and similar bugs); where
+// CreatedBy changes, min and max go.
 func (w *Writer) distrust(k *chunk, f *File, leaf, to int) error {
 	var ids []int
 	if f.boundless[leaf] || w.orders != nil && !bytes.Equal(f.order(leaf), w.orders[to]) {
@@ -80,7 +84,7 @@ func (w *Writer) distrust(k *chunk, f *File, leaf, to int) error {
 	if ids == nil || !k.meta.has(metaStatistics) {
 		return nil
 	}
-	c := cursor{b: k.meta.fields[metaStatistics].raw}
+	c := read(k.meta.fields[metaStatistics].raw)
 	stats := c.message(&statsShape)
 	if err := c.err(statsShape.name); err != nil {
 		return err

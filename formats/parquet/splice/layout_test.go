@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +39,40 @@ func TestKeep(t *testing.T) {
 	}
 	out = join(t, nil, Columns{open(t, in), []int{}}, Columns{open(t, add), nil})
 	sameFile(t, out, func(g int) int { return g }, []origin{{add, 0}})
+}
+
+// TestTakeSchema splices a file under the schema elements of another's columns,
+// and refuses columns that are not the same.
+func TestTakeSchema(t *testing.T) {
+	type noted struct {
+		C int32 `parquet:"c,date"`
+		A int64 `parquet:"a,timestamp(microsecond)"`
+	}
+	in := open(t, write(t, makeSmall, []int{5}))
+	again := open(t, write(t, func(i int) noted { return noted{int32(-i), int64(i)} }, []int{5}))
+	w, err := NewWriter(io.Discard, Config{Schema: []Columns{{in, []int{2, 0}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.RowGroup(Part{File: again}); err == nil || !strings.Contains(err.Error(), `"c" is not what the schema has`) {
+		t.Errorf("before: %v", err)
+	}
+	if err := again.TakeSchema(in, []int{2, 0}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.RowGroup(Part{File: again}), w.Close()); err != nil {
+		t.Error(err)
+	}
+	deep := open(t, write(t, makeRecord, []int{5}))
+	for keep, want := range map[*[]int]string{{2}: "2 columns cannot have the schema of 1", {2, 9}: "no column 9", {2, -1}: "no column -1"} {
+		if err := again.TakeSchema(in, *keep); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: %v, want %q", *keep, err, want)
+		}
+	}
+	lists := slices.IndexFunc(deep.columns, func(c column) bool { return c.leaves > 1 })
+	if err := again.TakeSchema(deep, []int{lists, 0}); err == nil || !strings.Contains(err.Error(), "leaves here and") {
+		t.Errorf("other leaves: %v", err)
+	}
 }
 
 // Row groups of several files, in any order and more than once.

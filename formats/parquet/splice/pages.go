@@ -1,7 +1,10 @@
 package splice
 
-// firstHead is how many bytes are read for a page's header. Headers take some
-// 20 to 100 bytes, and more only where they hold statistics of long values.
+import "github.com/batchmill/batchmill/formats/parquet/thrift"
+
+// firstHead is how many bytes are read for a page's header at first. Headers
+// take some 20 to 100 bytes, and more only where a header holds statistics of
+// long values.
 const firstHead = 1 << 10
 
 // maxHead bounds a page's header, in bytes.
@@ -9,7 +12,7 @@ const maxHead = 16 << 20
 
 // checkPages follows the headers of a chunk's pages: they must fill the chunk
 // and hold the values that its metadata tells of. No value is looked at, so a
-// damaged one is copied; but a chunk that no reader could walk is not.
+// damaged value is copied; but a chunk that no reader could walk is not.
 func (f *File) checkPages(k *chunk) error {
 	if k.padding > 0 {
 		return nil // the size is known to be wrong
@@ -45,10 +48,10 @@ func (f *File) pageHead(room *[]byte, left extent) (size, values int64, err erro
 		if err := f.readAt(head, left.at); err != nil {
 			return 0, 0, err
 		}
-		c := cursor{b: head}
+		c := read(head)
 		m := c.message(&pageHeadShape)
-		if c.bad != "" && n < left.n && most < maxHead {
-			continue // it may only have been cut off
+		if c.Err() != nil && n < left.n && most < maxHead {
+			continue // the header may only have been cut off
 		}
 		if err := c.err(pageHeadShape.name); err != nil {
 			return 0, 0, err
@@ -58,7 +61,7 @@ func (f *File) pageHead(room *[]byte, left extent) (size, values int64, err erro
 			return 0, 0, bad("a page of %d bytes at offset %d", body, left.at)
 		}
 		values, err = pageValues(&m)
-		return int64(c.at) + body, values, err
+		return int64(c.Offset()) + body, values, err
 	}
 }
 
@@ -68,7 +71,7 @@ func pageValues(m *message) (int64, error) {
 		if !m.has(id) {
 			continue
 		}
-		c := cursor{b: m.fields[id].raw}
+		c := read(m.fields[id].raw)
 		data := c.message(&dataHeadShape)
 		if err := c.err(dataHeadShape.name); err != nil {
 			return 0, err
@@ -89,9 +92,9 @@ const (
 
 var pageHeadShape = shape{
 	name: "a page header",
-	kinds: [maxField + 1]byte{
-		1: kindI32, 2: kindI32, pageHeadCompressed: kindI32, 4: kindI32,
-		pageHeadData: kindStruct, 6: kindStruct, 7: kindStruct, pageHeadDataV2: kindStruct,
+	kinds: [maxField + 1]thrift.Kind{
+		1: thrift.I32, 2: thrift.I32, pageHeadCompressed: thrift.I32, 4: thrift.I32,
+		pageHeadData: thrift.Struct, 6: thrift.Struct, 7: thrift.Struct, pageHeadDataV2: thrift.Struct,
 	},
 	required: []int{1, 2, pageHeadCompressed},
 }
@@ -101,6 +104,6 @@ const dataHeadValues = 1
 // dataHeadShape is what the headers of both kinds of data pages begin with.
 var dataHeadShape = shape{
 	name:     "the header of a data page",
-	kinds:    [maxField + 1]byte{dataHeadValues: kindI32},
+	kinds:    [maxField + 1]thrift.Kind{dataHeadValues: thrift.I32},
 	required: []int{dataHeadValues},
 }

@@ -21,13 +21,13 @@ func TestDamagedPagesAreNotCopied(t *testing.T) {
 		"a header of zeros": {func(b []byte) []byte {
 			clear(b[first.DataPageOffset:][:8])
 			return b
-		}, "a page header: a required field is missing"},
+		}, "a page header lacks a required field"},
 		"a header of noise": {func(b []byte) []byte {
 			for i := range 200 {
 				b[first.DataPageOffset+int64(i)] = 0xff
 			}
 			return b
-		}, "a page header: "},
+		}, "a page header holds a value of the unknown type 15"},
 		"values that are not there": {func(b []byte) []byte {
 			m := footerOf(t, b)
 			m.RowGroups[0].Columns[0].MetaData.NumValues++

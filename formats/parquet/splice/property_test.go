@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -140,6 +141,7 @@ func TestRandomFiles(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
+	t.Attr("random_files", strconv.Itoa(rounds))
 	for seed := range uint64(rounds) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var groups []int

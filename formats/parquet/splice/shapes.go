@@ -1,9 +1,11 @@
 package splice
 
+import "github.com/batchmill/batchmill/formats/parquet/thrift"
+
 // The structs of a footer, by the ids of
 // https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift.
-// Only structs that hold places in the file, or are looked into, stand here;
-// all others are carried as bytes.
+// Only structs that hold places in the file, or are looked into, stand here; all other
+// structs are carried as bytes.
 
 const (
 	fileVersion   = 1
@@ -19,9 +21,9 @@ const (
 
 var fileShape = shape{
 	name: "the footer",
-	kinds: [maxField + 1]byte{
-		fileVersion: kindI32, fileSchema: kindList, fileRows: kindI64, fileGroups: kindList, fileKeyValues: kindList,
-		fileCreatedBy: kindBinary, fileOrders: kindList, fileCrypto: kindStruct, fileSigning: kindBinary,
+	kinds: [maxField + 1]thrift.Kind{
+		fileVersion: thrift.I32, fileSchema: thrift.List, fileRows: thrift.I64, fileGroups: thrift.List, fileKeyValues: thrift.List,
+		fileCreatedBy: thrift.Binary, fileOrders: thrift.List, fileCrypto: thrift.Struct, fileSigning: thrift.Binary,
 	},
 	required: []int{fileVersion, fileSchema, fileRows, fileGroups},
 }
@@ -34,9 +36,9 @@ const (
 
 var elementShape = shape{
 	name: "a schema element",
-	kinds: [maxField + 1]byte{
-		elementType: kindI32, 2: kindI32, 3: kindI32, elementName: kindBinary, elementChildren: kindI32,
-		6: kindI32, 7: kindI32, 8: kindI32, 9: kindI32, 10: kindStruct,
+	kinds: [maxField + 1]thrift.Kind{
+		elementType: thrift.I32, 2: thrift.I32, 3: thrift.I32, elementName: thrift.Binary, elementChildren: thrift.I32,
+		6: thrift.I32, 7: thrift.I32, 8: thrift.I32, 9: thrift.I32, 10: thrift.Struct,
 	},
 	required: []int{elementName},
 }
@@ -48,7 +50,7 @@ const (
 
 var keyValueShape = shape{
 	name:     "a key of the metadata",
-	kinds:    [maxField + 1]byte{keyValueKey: kindBinary, keyValueValue: kindBinary},
+	kinds:    [maxField + 1]thrift.Kind{keyValueKey: thrift.Binary, keyValueValue: thrift.Binary},
 	required: []int{keyValueKey},
 }
 
@@ -64,9 +66,9 @@ const (
 
 var groupShape = shape{
 	name: "a row group",
-	kinds: [maxField + 1]byte{
-		groupColumns: kindList, groupBytes: kindI64, groupRows: kindI64, groupSorting: kindList,
-		groupOffset: kindI64, groupCompressed: kindI64, groupOrdinal: kindI16,
+	kinds: [maxField + 1]thrift.Kind{
+		groupColumns: thrift.List, groupBytes: thrift.I64, groupRows: thrift.I64, groupSorting: thrift.List,
+		groupOffset: thrift.I64, groupCompressed: thrift.I64, groupOrdinal: thrift.I16,
 	},
 	required: []int{groupColumns, groupBytes, groupRows},
 }
@@ -75,7 +77,7 @@ const sortingColumn = 1
 
 var sortingShape = shape{
 	name:     "a sorting column",
-	kinds:    [maxField + 1]byte{sortingColumn: kindI32, 2: kindTrue, 3: kindTrue},
+	kinds:    [maxField + 1]thrift.Kind{sortingColumn: thrift.I32, 2: thrift.True, 3: thrift.True},
 	required: []int{sortingColumn},
 }
 
@@ -93,11 +95,11 @@ const (
 
 var chunkShape = shape{
 	name: "a column chunk",
-	kinds: [maxField + 1]byte{
-		chunkPath: kindBinary, chunkOffset: kindI64, chunkMeta: kindStruct,
-		chunkOffsetIndex: kindI64, chunkOffsetIndexLength: kindI32,
-		chunkColumnIndex: kindI64, chunkColumnIndexLength: kindI32,
-		chunkCrypto: kindStruct, chunkEncrypted: kindBinary,
+	kinds: [maxField + 1]thrift.Kind{
+		chunkPath: thrift.Binary, chunkOffset: thrift.I64, chunkMeta: thrift.Struct,
+		chunkOffsetIndex: thrift.I64, chunkOffsetIndexLength: thrift.I32,
+		chunkColumnIndex: thrift.I64, chunkColumnIndexLength: thrift.I32,
+		chunkCrypto: thrift.Struct, chunkEncrypted: thrift.Binary,
 	},
 	required: []int{chunkOffset},
 }
@@ -116,11 +118,11 @@ const (
 
 var metaShape = shape{
 	name: "the metadata of a column chunk",
-	kinds: [maxField + 1]byte{
-		1: kindI32, 2: kindList, 3: kindList, 4: kindI32, metaValues: kindI64, metaUncompressed: kindI64,
-		metaCompressed: kindI64, 8: kindList, metaDataPage: kindI64, metaIndexPage: kindI64, metaDictionary: kindI64,
-		metaStatistics: kindStruct, 13: kindList, metaBloom: kindI64, metaBloomLength: kindI32,
-		16: kindStruct, 17: kindStruct,
+	kinds: [maxField + 1]thrift.Kind{
+		1: thrift.I32, 2: thrift.List, 3: thrift.List, 4: thrift.I32, metaValues: thrift.I64, metaUncompressed: thrift.I64,
+		metaCompressed: thrift.I64, 8: thrift.List, metaDataPage: thrift.I64, metaIndexPage: thrift.I64, metaDictionary: thrift.I64,
+		metaStatistics: thrift.Struct, 13: thrift.List, metaBloom: thrift.I64, metaBloomLength: thrift.I32,
+		16: thrift.Struct, 17: thrift.Struct,
 	},
 	required: []int{1, 2, 3, 4, metaValues, metaUncompressed, metaCompressed, metaDataPage},
 }
@@ -136,9 +138,9 @@ const (
 
 var statsShape = shape{
 	name: "statistics",
-	kinds: [maxField + 1]byte{
-		statsOldMax: kindBinary, statsOldMin: kindBinary, 3: kindI64, 4: kindI64,
-		statsMax: kindBinary, statsMin: kindBinary, statsMaxExact: kindTrue, statsMinExact: kindTrue,
+	kinds: [maxField + 1]thrift.Kind{
+		statsOldMax: thrift.Binary, statsOldMin: thrift.Binary, 3: thrift.I64, 4: thrift.I64,
+		statsMax: thrift.Binary, statsMin: thrift.Binary, statsMaxExact: thrift.True, statsMinExact: thrift.True,
 	},
 }
 
@@ -146,7 +148,7 @@ const bloomBytes = 1
 
 var bloomShape = shape{
 	name:     "the head of a bloom filter",
-	kinds:    [maxField + 1]byte{bloomBytes: kindI32, 2: kindStruct, 3: kindStruct, 4: kindStruct},
+	kinds:    [maxField + 1]thrift.Kind{bloomBytes: thrift.I32, 2: thrift.Struct, 3: thrift.Struct, 4: thrift.Struct},
 	required: []int{bloomBytes},
 }
 
@@ -154,7 +156,7 @@ const indexPages = 1
 
 var offsetIndexShape = shape{
 	name:     "an offset index",
-	kinds:    [maxField + 1]byte{indexPages: kindList, 2: kindList},
+	kinds:    [maxField + 1]thrift.Kind{indexPages: thrift.List, 2: thrift.List},
 	required: []int{indexPages},
 }
 
@@ -165,9 +167,9 @@ const (
 
 var pageShape = shape{
 	name:     "a page of an offset index",
-	kinds:    [maxField + 1]byte{pageOffset: kindI64, pageSize: kindI32, 3: kindI64},
+	kinds:    [maxField + 1]thrift.Kind{pageOffset: thrift.I64, pageSize: thrift.I32, 3: thrift.I64},
 	required: []int{pageOffset, pageSize, 3},
 }
 
 // typeOrder is a ColumnOrder that says TYPE_ORDER: field 1, an empty struct.
-var typeOrder = []byte{1<<4 | kindStruct, kindStop, kindStop}
+var typeOrder = []byte{1<<4 | byte(thrift.Struct), byte(thrift.Stop), byte(thrift.Stop)}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/bloom"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
+	wire "github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
 
@@ -150,7 +150,7 @@ func footerOf(t testing.TB, b []byte) *format.FileMetaData {
 	t.Helper()
 	n := int(binary.LittleEndian.Uint32(b[len(b)-8:]))
 	var m format.FileMetaData
-	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b[len(b)-8-n:len(b)-8], &m); err != nil {
+	if err := wire.Unmarshal(new(wire.CompactProtocol), b[len(b)-8-n:len(b)-8], &m); err != nil {
 		t.Fatal(err)
 	}
 	return &m
@@ -159,7 +159,7 @@ func footerOf(t testing.TB, b []byte) *format.FileMetaData {
 // withFooter is the file b with another footer.
 func withFooter(t testing.TB, b []byte, m *format.FileMetaData) []byte {
 	t.Helper()
-	footer, err := thrift.Marshal(new(thrift.CompactProtocol), m)
+	footer, err := wire.Marshal(new(wire.CompactProtocol), m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,18 +14,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
-// pieceSize is the memory that data passes through.
+// pieceSize is the memory in bytes that data passes through.
 const pieceSize = 1 << 20
 
 // Config says what a file's columns are.
 type Config struct {
-	// Schema is the columns in order; two of one name are a *ClashError. The
-	// first File is the base: the output has its version, the name of its
-	// root, its metadata and its CreatedBy. Readers decide by CreatedBy
-	// whether they can trust statistics that old writers got wrong, and most
-	// of the chunks are the base's.
+	// Schema is the columns in order; two columns of one name are a *ClashError.
+	// The first File is the base: the output has its version, the name of its
+	// root, its metadata and its CreatedBy. Readers decide by CreatedBy whether
+	// they can trust statistics that old writers got wrong, and most of the chunks
+	// are the base's.
 	Schema []Columns
 	// Edits change the base's keys and values, in this order. A key that
 	// describes the columns, as ARROW:schema does, has to be edited where
@@ -34,16 +36,16 @@ type Config struct {
 }
 
 // Columns are columns of the top level of a file, by their places, in the
-// order given. Nil is all of them.
+// order given. A nil Keep is all columns.
 type Columns struct {
 	File *File
 	Keep []int
 }
 
-// An Edit sets a key of the metadata: where it stands, or else at the end.
+// An Edit sets a key of the metadata: where the key stands, or else at the end.
 type Edit struct {
 	Key, Value string
-	Remove     bool // the key, instead of setting it
+	Remove     bool // removes the key instead
 }
 
 // A Part is columns of one row group of a file.
@@ -55,8 +57,8 @@ type Part struct {
 
 // A Writer writes one Parquet file, front to back. After an error that came
 // while it wrote, the output is of no use and the error comes back from every
-// later call. It keeps what it copied of footers and offset indexes in memory,
-// and of files other than the base the column indexes.
+// later call. A Writer keeps in memory what it copied of footers and offset
+// indexes, and the column indexes of files other than the base.
 type Writer struct {
 	dst     io.Writer
 	at      int64 // bytes written
@@ -72,7 +74,7 @@ type Writer struct {
 	spans   [][]byte // scratch
 }
 
-// NewWriter begins a file. It writes nothing before the first row group.
+// NewWriter begins a file, and writes nothing before the first row group.
 func NewWriter(dst io.Writer, cfg Config) (*Writer, error) {
 	if len(cfg.Schema) == 0 {
 		return nil, errors.New("no file to take columns from: Config.Schema is empty")
@@ -102,9 +104,9 @@ func NewWriter(dst io.Writer, cfg Config) (*Writer, error) {
 
 // addColumn adds a column to the schema. Where the base has no ColumnOrders
 // the output has none, so that readers take the base's old statistics as they
-// did. Where it has, each leaf has its file's, or TYPE_ORDER: all writers give
-// that one to all types, even those without an order. See distrust for the
-// statistics of such a column.
+// did. Where the base has ColumnOrders, each leaf has its file's, or
+// TYPE_ORDER: all writers give TYPE_ORDER to all types, even to types without
+// an order. See distrust for the statistics of such a column.
 func (w *Writer) addColumn(f *File, col column) {
 	for i := range col.leaves {
 		if w.base.orders == nil {
@@ -146,16 +148,16 @@ func editKeys(f *File, edits []Edit) ([]byte, error) {
 	put := func(raw []byte) { out, count = append(out, raw...), count+1 }
 	done := make([]bool, len(edits))
 	c := f.meta.list(fileKeyValues)
-	for range c.listOf(kindStruct) {
-		start := c.at
+	for range c.ListOf(thrift.Struct) {
+		start := c.Offset()
 		kv := c.message(&keyValueShape)
-		if c.bad != "" {
+		if c.Err() != nil {
 			break
 		}
 		i := lastEdit(edits, string(kv.text(keyValueKey)))
 		switch {
 		case i < 0:
-			put(c.b[start:c.at])
+			put(c.From(start))
 		case !done[i] && !edits[i].Remove:
 			put(edits[i].append(nil))
 		}
@@ -174,10 +176,10 @@ func editKeys(f *File, edits []Edit) ([]byte, error) {
 	if count == 0 {
 		return nil, nil
 	}
-	return append(appendListHead(nil, kindStruct, count), out...), nil
+	return append(thrift.AppendList(nil, thrift.Struct, count), out...), nil
 }
 
-// lastEdit is the last edit of a key: a later one wins.
+// lastEdit is the last edit of a key: a later edit wins.
 func lastEdit(edits []Edit, key string) int {
 	for i := len(edits) - 1; i >= 0; i-- {
 		if edits[i].Key == key {
@@ -204,8 +206,8 @@ func (w *Writer) fail(err error) error {
 }
 
 // A Taker is a destination that may take bytes of a file from where they are,
-// without their being sent: WriteFrom is Write(b), where b are the bytes at off
-// of src.
+// so that the bytes need not be sent: WriteFrom is Write(b), where b are the
+// bytes at off of src.
 type Taker interface {
 	WriteFrom(b []byte, src io.ReaderAt, off int64) (int, error)
 }
@@ -227,7 +229,7 @@ func (w *Writer) wrote(b []byte, n int, err error) error {
 	return nil
 }
 
-// copy copies a part of a file and returns where it stands now. A part that
+// copy copies a part of a file and returns where the copy stands. A part that
 // cannot be read whole is an error.
 func (w *Writer) copy(f *File, e extent) (at int64, err error) {
 	if w.piece == nil {

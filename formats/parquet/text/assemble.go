@@ -19,11 +19,12 @@ func (e *LevelError) Error() string {
 	return fmt.Sprintf("column %q is damaged: %s", e.Column, e.Message)
 }
 
-// A ValueError is one value that breaks the rules of its type (see
-// [Leaf.Valid]). The record cannot be rendered; the next ones can.
+// A ValueError is a value that breaks the rules of its type (see
+// [Leaf.Valid]). The record cannot be rendered; the next records can.
 type ValueError struct {
 	Column  string // with dots between its parts
 	Message string
+	Unicode bool // it is text that is not Unicode
 }
 
 func (e *ValueError) Error() string {
@@ -32,10 +33,10 @@ func (e *ValueError) Error() string {
 
 // Append appends one record's value as JSON text, of kind JSON, or nothing and
 // Null where the whole column is null. leaves[i] holds the values of the
-// column's leaf i of this record with their levels; it is only read. It returns
-// a *LevelError or a *ValueError, and then dst as it was. The text can be larger
+// column's leaf i of this record with their levels; leaves is only read. With a
+// *LevelError or a *ValueError, dst comes back as it was. The text can be larger
 // than the values by the names in the schema, which stand once for each
-// instance; whoever reads untrusted files bounds their product.
+// instance; who reads untrusted files bounds names times instances.
 func (n *Nested) Append(dst []byte, leaves [][]pq.Value) ([]byte, formats.Kind, error) {
 	p := &n.root
 	if len(leaves) != p.end {
@@ -64,7 +65,7 @@ type assembly struct {
 	at     []int // the next value of each leaf
 }
 
-// record appends the whole record, and sees that it takes every value.
+// record appends the whole record, and checks that every value is taken.
 func (a *assembly) record(dst []byte, p *part) ([]byte, error) {
 	for i, values := range a.leaves {
 		if len(values) == 0 || values[0].RepetitionLevel() != 0 {
@@ -166,7 +167,7 @@ func (a *assembly) more(p *part) (bool, error) {
 	return next != 0, nil
 }
 
-// instance appends one instance of p, which is there. Every value is taken by
+// instance appends one instance of p, not a null. Every value is taken by
 // exactly one leaf, so the work is bounded by the values and the depth.
 func (a *assembly) instance(dst []byte, p *part) ([]byte, error) {
 	switch p.shape {
@@ -229,10 +230,10 @@ func (p *part) checked(dst []byte, v pq.Value) ([]byte, error) {
 	if k != pq.ByteArray && k != pq.FixedLenByteArray || p.leaf.Valid(v.ByteArray()) {
 		return p.leaf.JSON(dst, v), nil
 	}
-	if p.leaf.op == utf8Text || p.leaf.op == jsonText {
-		return dst, &ValueError{p.path(), "text that is not UTF-8"}
+	if why := p.leaf.NotUnicode(v.ByteArray()); why != "" {
+		return dst, &ValueError{p.path(), "text whose " + why, true}
 	}
-	return dst, &ValueError{p.path(), fmt.Sprintf("a value of %d bytes", len(v.ByteArray()))}
+	return dst, &ValueError{p.path(), fmt.Sprintf("a value of %d bytes", len(v.ByteArray())), false}
 }
 
 func (p *part) damaged(format string, args ...any) error {

@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	pq "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
@@ -12,7 +13,8 @@ import (
 )
 
 // maxDepth is how deep groups may stand in each other. Levels have one byte
-// each in parquet-go, so no more than this can be optional or repeated.
+// each in parquet-go, so no more than 255 groups around a leaf can be optional
+// or repeated.
 const maxDepth = 255
 
 // shape is what one instance of a node looks like as JSON.
@@ -21,7 +23,7 @@ type shape uint8
 const (
 	scalar shape = iota
 	object
-	wrapper // nothing of its own: as its one part
+	wrapper // no text of its own: as its one part
 	pair    // [key, value]
 	member  // "key":value
 )
@@ -43,7 +45,7 @@ type part struct {
 	parts      []part
 }
 
-// path is the part's name with those above it, cut where it is long.
+// path is the part's name behind the names above, cut where the path is long.
 func (p *part) path() string {
 	const most = 200
 	path := p.name
@@ -56,42 +58,18 @@ func (p *part) path() string {
 	return path
 }
 
-// A Nested renders the values of one top-level column as JSON. It does not
-// change, and may be used by many at once.
+// A Nested renders the values of one top-level column as JSON. A Nested does
+// not change, and many goroutines may use a Nested at once.
 type Nested struct {
 	root      part
 	firstLeaf int
 }
 
-// NewNested is NestedOf for a node of a schema. What parquet-go does not keep
-// is lost: beside FLOAT16 (see [NewLeaf]) the annotation MAP_KEY_VALUE, which
-// some old writers put where MAP belongs.
-func NewNested(node pq.Node, firstLeaf int) (*Nested, error) {
-	elements, err := appendElements(nil, node, maxDepth)
-	if err != nil {
-		return nil, err
-	}
-	return NestedOf(elements, firstLeaf)
-}
-
-func appendElements(elements []format.SchemaElement, node pq.Node, depth int) ([]format.SchemaElement, error) {
-	if depth == 0 {
-		return nil, fmt.Errorf("column %q is nested deeper than %d", nameOf(node), maxDepth)
-	}
-	elements = append(elements, elementOf(node))
-	for _, field := range node.Fields() {
-		var err error
-		if elements, err = appendElements(elements, field, depth-1); err != nil {
-			return nil, err
-		}
-	}
-	return elements, nil
-}
-
 // NestedOf takes a top-level column as the file's schema lists it: elements
-// begins with the column, and those below it follow; more may come after them.
-// firstLeaf is the place of its first leaf among all leaves of the schema. It
-// fails where the schema is broken or a leaf's annotation is (see [LeafOf]).
+// begins with the column's element, and the elements below follow; further
+// elements may come after. firstLeaf is the place of the column's first leaf
+// among all leaves of the schema. NestedOf fails where the schema or a leaf's
+// annotation is broken (see [LeafOf]).
 func NestedOf(elements []format.SchemaElement, firstLeaf int) (*Nested, error) {
 	if len(elements) == 0 {
 		return nil, fmt.Errorf("the schema ends where a column should be")
@@ -113,7 +91,7 @@ type builder struct {
 	leaves int
 }
 
-// build makes p of the next element and those below it.
+// build makes p of the next element and the elements below.
 func (b *builder) build(p, above *part, depth int) error {
 	if len(b.rest) == 0 {
 		return fmt.Errorf("column %q has fewer parts than the schema says", above.path())
@@ -121,6 +99,9 @@ func (b *builder) build(p, above *part, depth int) error {
 	e := &b.rest[0]
 	b.rest = b.rest[1:]
 	*p = part{above: above, name: e.Name, first: b.leaves, open: '['}
+	if !utf8.ValidString(e.Name) { // two names would become one
+		return fmt.Errorf("a column is called %.100q, which is not UTF-8", e.Name)
+	}
 	if above != nil {
 		p.rep, p.def = above.rep, above.def
 	}
@@ -172,8 +153,8 @@ func (b *builder) fill(p *part, e *format.SchemaElement, depth int) (err error) 
 	return nil
 }
 
-// annotate gives LIST and MAP groups their shape. One that is not built by the
-// rules of LogicalTypes.md stays an object.
+// annotate gives LIST and MAP groups their shape. A group that is not built by
+// the rules of LogicalTypes.md stays an object.
 func annotate(p *part, e *format.SchemaElement, below []*format.SchemaElement) {
 	inner := &p.parts[0]
 	if len(p.parts) != 1 || !inner.repeated {
@@ -199,7 +180,7 @@ func threeLevels(list *format.SchemaElement, inner *part, group *format.SchemaEl
 		group.Name != "array" && group.Name != list.Name+"_tuple"
 }
 
-// mapShape is the shape of a map's entries, and the bracket before them all.
+// mapShape is the shape of a map's entries, and the bracket before all entries.
 func mapShape(entry *part) (shape, byte) {
 	key := &entry.parts[0]
 	switch {
@@ -216,8 +197,8 @@ var (
 	isMap  = []deprecated.ConvertedType{deprecated.Map, deprecated.MapKeyValue}
 )
 
-// annotated tells whether e is annotated as one of these, in the new way or,
-// if there is none, in the old one.
+// annotated tells whether e is annotated as one of the types in as, by the
+// logical type or, if there is none, by the converted type.
 func annotated(e *format.SchemaElement, as []deprecated.ConvertedType) bool {
 	switch e.LogicalType.Value.(type) {
 	case *format.ListType:

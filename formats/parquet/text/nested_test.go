@@ -103,13 +103,18 @@ func columnsOf(t testing.TB, schema *pq.Schema) []*Nested {
 	t.Helper()
 	var columns []*Nested
 	first := 0
-	for _, field := range schema.Fields() {
-		n, err := NewNested(field, first)
+	elements := elementsOf(t, schema)[1:]
+	for len(elements) > 0 {
+		n, err := NestedOf(elements, first)
 		if err != nil {
 			t.Fatal(err)
 		}
 		columns = append(columns, n)
 		_, first = n.Leaves()
+		for open := 1; open > 0; open-- { // the column's own element, and those below
+			open += int(elements[0].NumChildren.V)
+			elements = elements[1:]
+		}
 	}
 	return columns
 }
@@ -223,10 +228,7 @@ func bend(leaves [][]pq.Value, how []byte, r *rand.Rand) {
 }
 
 func BenchmarkNested(b *testing.B) {
-	list, err := NewNested(pq.Optional(pq.List(pq.Optional(pq.Leaf(pq.FloatType)))), 0)
-	if err != nil {
-		b.Fatal(err)
-	}
+	list := columnsOf(b, pq.NewSchema("row", pq.Group{"c": pq.Optional(pq.List(pq.Optional(pq.Leaf(pq.FloatType))))}))[0]
 	var values []pq.Value
 	for i := range 100 {
 		values = append(values, pq.FloatValue(float32(i)/7).Level(min(i, 1), 3, 0))
@@ -234,6 +236,7 @@ func BenchmarkNested(b *testing.B) {
 	dst := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
+		var err error
 		if dst, _, err = list.Append(dst[:0], [][]pq.Value{values}); err != nil {
 			b.Fatal(err)
 		}

@@ -41,11 +41,11 @@ const (
 	digits32 = 1e6
 )
 
-// appendShort appends v if it is a decimal with up to six places and few
-// enough digits, as most numbers in data are; it takes half of the general
+// appendShort appends v if it is a decimal with up to six places and few enough
+// digits, as most numbers in data are; appendShort takes half of the general
 // way's time. Where n/scale is the nearest float to that decimal and is v, the
-// decimal reads back as v. No other one with so few digits does, so without its
-// last zeros it is the shortest.
+// decimal reads back as v. No other decimal with so few digits reads back as v,
+// so without its last zeros the decimal is the shortest.
 func appendShort(dst []byte, v float64, width int) ([]byte, bool) {
 	a, most := math.Abs(v), uint64(digits64)
 	if width == 32 {
@@ -147,7 +147,7 @@ func appendSpecial(dst []byte, v float64) []byte {
 }
 
 // appendFloat16 appends the shortest number that reads back as the IEEE 754
-// half with these bits. Five digits are enough for each of them.
+// half with these bits. Five digits are enough for every half.
 func appendFloat16(dst []byte, half uint16) ([]byte, formats.Kind) {
 	v := fromFloat16(half)
 	if v-v != 0 || v == 0 {
@@ -195,7 +195,7 @@ func fromFloat16(half uint16) float64 {
 	return v
 }
 
-// toFloat16 is the half that is nearest to v, the even one of two.
+// toFloat16 is the half that is nearest to v, of two equally near halves the even half.
 func toFloat16(v float64) uint16 {
 	var sign uint16
 	if math.Signbit(v) {
@@ -272,7 +272,7 @@ func appendBigDecimal(dst, v []byte, scale int) []byte {
 	return point(dst, start, scale)
 }
 
-// limb is the number in up to eight bytes, with the sign byte before them.
+// limb is the number in up to eight bytes, with the sign byte before the bytes.
 func limb(v []byte, sign byte) uint64 {
 	var full [8]byte
 	for i := range len(full) - len(v) {
@@ -296,7 +296,7 @@ func magnitude(limbs []uint64, v []byte, sign byte) []uint64 {
 	return limbs
 }
 
-// appendLimbs appends a number's digits. It uses limbs up, and groups for its own.
+// appendLimbs appends a number's digits. appendLimbs uses limbs up, and overwrites groups.
 func appendLimbs(dst []byte, limbs, groups []uint64) []byte {
 	const group, digits = 1e19, 19 // the most that a limb holds
 	for len(limbs) > 0 {

@@ -1,7 +1,7 @@
-// Package text turns Parquet values into exact text, and nested columns into
-// JSON. What a column's values look like is settled by its physical type and
-// its annotation, the logical type or else the converted type that older
-// writers set (https://github.com/apache/parquet-format/blob/master/LogicalTypes.md).
+// Package text turns Parquet values into exact text, and nested columns into JSON. A
+// column's physical type and its annotation decide what its values look like; the
+// annotation is the logical type, or else the converted type that older writers set
+// (https://github.com/apache/parquet-format/blob/master/LogicalTypes.md).
 //
 //	column                           kind     text
 //	BOOLEAN                          Bool     true, false
@@ -31,7 +31,7 @@
 //	other groups                     JSON     an object
 //
 // A second has as many digits behind its point as it needs, and no point when
-// it needs none. Years are of the proleptic Gregorian calendar; those outside
+// it needs none. Years are of the proleptic Gregorian calendar; years outside
 // of 0000 to 9999 have a sign, as in ISO 8601: +12345-01-01, -0044-03-15. Times
 // outside of one day are written as they are counted: 25:00:00, -00:00:01.
 // Inside JSON, strings have their quotes and null is null.
@@ -43,9 +43,7 @@ package text
 import (
 	"fmt"
 
-	pq "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
 
@@ -67,31 +65,23 @@ const (
 )
 
 // A Leaf renders the values of one column. The zero Leaf renders them by their
-// physical type alone. It does not change, and may be used by many at once.
+// physical type alone. A Leaf does not change, and many goroutines may use a
+// Leaf at once.
 type Leaf struct {
 	op    op
 	utc   bool
 	scale int   // of decimals; for times the digits of a second's fraction
 	kinds uint8 // the physical types that the annotation may stand on, as bits
-	size  int   // bytes of each value, 0 where they differ
+	size  int   // bytes of each value, 0 where sizes differ
 }
 
-// maxDecimal is how many bytes a decimal may take. Its digits grow with them,
-// the work for those by the square; decimals in use have 16, some 32.
+// maxDecimal is how many bytes a decimal may take. The digits of a decimal
+// grow with its bytes, and the work with the square of the digits; decimals in
+// use have 16 bytes, some 32.
 const maxDecimal = 1024
 
-// NewLeaf is LeafOf for a leaf of a schema. What parquet-go does not keep is
-// lost: FLOAT16 columns of an opened file come out as FIXED without annotation.
-func NewLeaf(node pq.Node) (Leaf, error) {
-	if !node.Leaf() {
-		return Leaf{}, fmt.Errorf("column %q is a group, not a leaf", nameOf(node))
-	}
-	e := elementOf(node)
-	return LeafOf(&e)
-}
-
-// LeafOf settles how the values of a leaf column are rendered. It fails where
-// the annotation contradicts the physical type, or is out of bounds.
+// LeafOf decides how the values of a leaf column are rendered. LeafOf fails
+// where the annotation contradicts the physical type, or is out of bounds.
 func LeafOf(e *format.SchemaElement) (Leaf, error) {
 	if !e.Type.Valid || e.Type.V < format.Boolean || e.Type.V > format.FixedLenByteArray {
 		return Leaf{}, fmt.Errorf("column %q has no physical type that is known", e.Name)
@@ -119,7 +109,7 @@ const (
 	fixed = 1 << format.FixedLenByteArray
 )
 
-// logical is the leaf by the element's annotation, the newer one first.
+// logical is the leaf by the element's annotation: the logical type before the converted type.
 func logical(e *format.SchemaElement) Leaf {
 	switch t := e.LogicalType.Value.(type) {
 	case *format.StringType, *format.EnumType:
@@ -192,35 +182,4 @@ func fraction(unit format.TimeUnit) int {
 		return 6
 	}
 	return 9
-}
-
-// elementOf is the schema element that a file would hold for the node alone.
-func elementOf(node pq.Node) format.SchemaElement {
-	e := format.SchemaElement{Name: nameOf(node), RepetitionType: thrift.New(format.Required)}
-	switch {
-	case node.Optional():
-		e.RepetitionType.V = format.Optional
-	case node.Repeated():
-		e.RepetitionType.V = format.Repeated
-	}
-	t := node.Type()
-	if lt := t.LogicalType(); lt != nil {
-		e.LogicalType = *lt
-	}
-	if ct := t.ConvertedType(); ct != nil {
-		e.ConvertedType = thrift.New(*ct)
-	}
-	if !node.Leaf() {
-		e.NumChildren = thrift.New(int32(len(node.Fields())))
-	} else if physical := t.PhysicalType(); physical != nil {
-		e.Type, e.TypeLength = thrift.New(*physical), thrift.New(int32(t.Length()))
-	}
-	return e
-}
-
-func nameOf(node pq.Node) string {
-	if named, ok := node.(interface{ Name() string }); ok {
-		return named.Name()
-	}
-	return ""
 }

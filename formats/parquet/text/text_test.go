@@ -1,6 +1,7 @@
 package text
 
 import (
+	"bytes"
 	"encoding/base64"
 	"math"
 	"math/big"
@@ -239,12 +240,28 @@ func TestLeafOfRefuses(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, l, err)
 		}
 	}
-	if _, err := NewLeaf(pq.Group{"a": pq.String()}); err == nil {
+	group := elementsOf(t, pq.NewSchema("row", pq.Group{"c": pq.Group{"a": pq.String()}}))[1]
+	if _, err := LeafOf(&group); err == nil {
 		t.Error("a group is a leaf")
 	}
 }
 
-func TestNewLeaf(t *testing.T) {
+// elementsOf are the schema elements that a file holds for a schema.
+func elementsOf(t testing.TB, schema *pq.Schema) []format.SchemaElement {
+	t.Helper()
+	var file bytes.Buffer
+	if err := pq.NewWriter(&file, schema).Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := pq.OpenFile(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Metadata().Schema
+}
+
+// TestWrittenLeaves renders values by the annotations that parquet-go writes.
+func TestWrittenLeaves(t *testing.T) {
 	date := pq.Int32Value(1)
 	for want, test := range map[string]struct {
 		node pq.Node
@@ -261,11 +278,8 @@ func TestNewLeaf(t *testing.T) {
 		"1":                    {pq.Leaf(pq.Int64Type), pq.Int64Value(1)},
 		"AAE=":                 {pq.Leaf(pq.FixedLenByteArrayType(2)), pq.FixedLenByteArrayValue([]byte{0, 1})},
 	} {
-		l, err := NewLeaf(test.node)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, _ := l.Value(nil, test.v); string(got) != want {
+		e := elementsOf(t, pq.NewSchema("row", pq.Group{"c": test.node}))[1]
+		if got, _ := leafOf(t, &e).Value(nil, test.v); string(got) != want {
 			t.Errorf("%s: %q", want, got)
 		}
 	}

@@ -36,9 +36,9 @@ func appendInstant(dst []byte, seconds, fraction int64, digits int) []byte {
 	return appendFraction(appendOfDay(dst, uint64(second)), uint64(fraction), digits)
 }
 
-// appendDate appends the day that is so many days after 1970-01-01. Years begin
-// in March here, so that the leap day comes last; 400 of them have always as
-// many days. After Howard Hinnant, "chrono-Compatible Low-Level Date
+// appendDate appends the date of the day that is days after 1970-01-01. Years
+// begin in March here, so that the leap day comes last; 400 years always have
+// as many days. After Howard Hinnant, "chrono-Compatible Low-Level Date
 // Algorithms", https://howardhinnant.github.io/date_algorithms.html.
 func appendDate(dst []byte, days int64) []byte {
 	const toMarch0000, in400 = 719468, 146097
@@ -97,7 +97,7 @@ func appendOfDay(dst []byte, second uint64) []byte {
 }
 
 // appendFraction appends v, below 10^digits, behind a point and without the
-// zeros at its end; nothing if it is zero.
+// zeros at its end; nothing if v is zero.
 func appendFraction(dst []byte, v uint64, digits int) []byte {
 	if v == 0 {
 		return dst
@@ -110,7 +110,7 @@ func appendFraction(dst []byte, v uint64, digits int) []byte {
 }
 
 // appendInterval appends 12 bytes: months, days and milliseconds, each a
-// little-endian uint32 that says nothing about the others.
+// little-endian uint32 that says nothing about the other two.
 func appendInterval(dst, v []byte) []byte {
 	months := binary.LittleEndian.Uint32(v)
 	days := binary.LittleEndian.Uint32(v[4:])

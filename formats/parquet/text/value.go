@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
-	"unicode/utf8"
 
 	pq "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
@@ -15,8 +14,8 @@ import (
 )
 
 // Every method below appends the text of v to dst, without quotes and escapes,
-// and says what kind of text it is. It allocates nothing but dst. Which of them
-// a column takes is its physical type's to say.
+// and says what kind of text it is. Only dst is allocated. The physical type of
+// a column says which method the column takes.
 
 // Bool is for BOOLEAN.
 func (l *Leaf) Bool(dst []byte, v bool) ([]byte, formats.Kind) {
@@ -116,7 +115,7 @@ func (l *Leaf) Value(dst []byte, v pq.Value) ([]byte, formats.Kind) {
 }
 
 // JSON appends v as a JSON value: Value, but strings are literals, and null is
-// null. It is valid JSON for every v.
+// null. The result is valid JSON for every v.
 func (l *Leaf) JSON(dst []byte, v pq.Value) []byte {
 	if k := v.Kind(); k == pq.ByteArray || k == pq.FixedLenByteArray {
 		if raw := v.ByteArray(); l.op == utf8Text || l.op == jsonText && jsonKind(raw) == formats.String {
@@ -140,13 +139,29 @@ func (l *Leaf) Checks() bool {
 }
 
 // Valid tells whether v, a BYTE_ARRAY or FIXED_LEN_BYTE_ARRAY, is what its type
-// says, so that its text is exact: a STRING, ENUM or JSON must be UTF-8, a
+// says, so that its text is exact: a STRING, ENUM or JSON must be Unicode, a
 // DECIMAL have 1 to 1024 bytes, a UUID, FLOAT16 or INTERVAL its own size.
 func (l *Leaf) Valid(v []byte) bool {
 	if l.op == utf8Text || l.op == jsonText {
-		return utf8.Valid(v)
+		return l.NotUnicode(v) == ""
 	}
 	return l.op == plain || l.sized(v)
+}
+
+// NotUnicode says why v, a value of a STRING, ENUM or JSON column, is no Unicode; ""
+// where v is, and for other columns. The surrogates count that a JSON value has in its
+// escapes; text that is no valid JSON is a string, and has none.
+func (l *Leaf) NotUnicode(v []byte) string {
+	if l.op != utf8Text && l.op != jsonText {
+		return ""
+	}
+	if at := formats.NotUTF8(v); at >= 0 {
+		return formats.SayNotUTF8(v, at)
+	}
+	if l.op == jsonText && !json.IsUnicode(v) && jsonKind(v) == formats.JSON {
+		return json.Unicode(v).Error()
+	}
+	return ""
 }
 
 // sized tells whether v has the size that the column's type asks for.

@@ -81,7 +81,7 @@ func (a *appender) open(ctx context.Context, seen int64) error {
 	if seen == 0 && t.size > 0 {
 		return store.ErrGrown
 	}
-	if read, ok := a.s.logs.Load(a.name); ok && seen > 0 && read != t.log {
+	if read, ok := a.s.logs.Load(a.name); ok && seen > 0 && read != t.beginning() {
 		return store.ErrGrown // a log of another beginning, and perhaps of the same size
 	}
 	if err := a.claim(ctx, t, seen == 0); err != nil {
@@ -92,7 +92,7 @@ func (a *appender) open(ctx context.Context, seen int64) error {
 	if err != nil {
 		return err
 	}
-	if a.log != t.log {
+	if a.log != t.log || a.base != t.base {
 		return store.ErrGrown
 	}
 	a.size = t.size
@@ -150,6 +150,8 @@ func (a *appender) put(ctx context.Context, data []byte) (other *mark, err error
 			return nil, nil
 		case lookErr == nil:
 			return &found, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
 		case !isMissing(lookErr):
 			return nil, fmt.Errorf("%w; what came of it could not be seen: %w", explain(err), explain(lookErr))
 		case !mayPass(err):
@@ -283,9 +285,9 @@ func (a *appender) add(ctx context.Context, log string, base int64) error {
 	return err
 }
 
-// Truncate forgets what was not synced, or all. Segments are whole, so other sizes than
-// 0, the size with and the size without what was not synced are refused. It is
-// durable when it returns; after a crash the log is as before, or empty.
+// Truncate cuts the log to size bytes, and forgets what was not synced, unless size is that with
+// these bytes. It is durable when it returns; after a crash the log holds what it held, perhaps with
+// a beginning of it once more behind, or it is cut.
 func (a *appender) Truncate(size int64) error {
 	switch {
 	case a.err != nil:
@@ -295,8 +297,11 @@ func (a *appender) Truncate(size int64) error {
 	case size == a.size:
 		a.buf = a.buf[:0]
 		return nil
-	case size != 0:
-		return wrap("truncate", a.s.URI(a.name), fmt.Errorf("cannot cut a log of %d bytes to %d: its segments are whole", a.size, size))
+	case size < 0 || size > a.size:
+		return wrap("truncate", a.s.URI(a.name), fmt.Errorf("cannot cut a log of %d bytes to %d", a.size, size))
+	case size > 0:
+		a.err = wrap("truncate", a.s.URI(a.name), a.cut(size))
+		return a.err
 	}
 	a.err = wrap("truncate", a.s.URI(a.name), a.whileEnding(a.beginAnew))
 	return a.err
@@ -327,11 +332,7 @@ func (a *appender) beginAnew(ctx context.Context) error {
 	if err := a.add(ctx, log, base); err != nil {
 		return err
 	}
-	old := make([]int64, 0, a.base-base)
-	for n := base; n < a.base; n++ {
-		old = append(old, n)
-	}
-	return a.s.removeSegments(ctx, a.name, old)
+	return a.removeBelow(ctx, base)
 }
 
 // Close ends the appender, and puts nothing.

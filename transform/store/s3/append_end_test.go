@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/batchmill/batchmill/transform/store/s3/s3test/bucket"
 )
 
 // TestSyncAfterTheEnd: a service that does not answer holds a run up no longer
@@ -34,10 +36,10 @@ func TestSyncAfterTheEnd(t *testing.T) {
 }
 
 func checkEnd(t *testing.T, op string, end time.Duration, never bool, answers, takes time.Duration) {
-	m := newMemBucket()
+	m := bucket.New("bucket")
 	silent := make(chan struct{}) // closed when the service answers
 	close(silent)
-	s := m.store("out/", 3, func(r *http.Request) (*http.Response, error) {
+	s := storeOver(Options{Attempts: 3}, func(r *http.Request) (*http.Response, error) {
 		select {
 		case <-silent:
 			return m.Do(r)

@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test"
 )
 
 // readWhole reads a log, "" where there is none.
@@ -75,7 +75,7 @@ func wantFailure(t *testing.T, err, want error, broken store.Appender) {
 }
 
 func TestLogGrowsBySegments(t *testing.T) {
-	s, m := newMemStore(t)
+	m, s := newBucket(Options{})
 	s.Own("job1")
 	a := mustAppend(t, s, "log", 0)
 	if got := readWhole(t, s, "log"); got != "" {
@@ -102,10 +102,10 @@ func TestLogGrowsBySegments(t *testing.T) {
 		t.Errorf("the log holds %q", got)
 	}
 	want := []string{"out/log/0000000001", "out/log/0000000002", "out/log/0000000003"}
-	if got := m.keys(); !slices.Equal(got, want) {
+	if got := m.Keys(); !slices.Equal(got, want) {
 		t.Errorf("segments %q", got)
 	}
-	if got := m.objects[want[2]].meta.Get("X-Amz-Meta-Batchmill-Job"); got != "job1" {
+	if got := m.Get(want[2]).Meta[metaJob]; got != "job1" {
 		t.Errorf("the segment is marked as %q's", got)
 	}
 	b := mustAppend(t, s, "log", 8)
@@ -116,13 +116,11 @@ func TestLogGrowsBySegments(t *testing.T) {
 }
 
 func TestSyncIsAtOnceThreeRequests(t *testing.T) {
-	s, m := newMemStore(t)
+	m, s := newBucket(Options{})
 	a := mustAppend(t, s, "log", 0)
-	for _, op := range []string{"put", "head", "list"} {
-		m.counted(op)
-	}
+	m.Forget()
 	add(t, a, "x")
-	if m.counted("put") != 1 || m.counted("head") != 1 || m.counted("list") != 1 {
+	if m.Count("put") != 1 || m.Count("head") != 1 || m.Count("list") != 1 {
 		t.Error("a sync is not a put and two looks")
 	}
 }
@@ -131,37 +129,37 @@ func TestSyncIsAtOnceThreeRequests(t *testing.T) {
 func TestSegmentPut(t *testing.T) {
 	tests := []struct {
 		name  string
-		fault memFault
+		fault string
 		times int // how many puts it befalls
 		held  bool
 	}{
-		{"lost reply", memFault{apply: true}, 1, true}, // the SDK's next attempt meets our own: 412 own
-		{"lost reply, all attempts", memFault{apply: true}, 3, true},
-		{"lost request, all attempts", memFault{}, 3, true},
-		{"lost request for ever", memFault{}, 99, false},
-		{"500 and made", memFault{true, 500, "InternalError"}, 3, true},
-		{"503 and not made", memFault{false, 503, "SlowDown"}, 3, true},
-		{"409 and made", memFault{true, 409, "ConditionalRequestConflict"}, 1, true},
-		{"409 and not made", memFault{false, 409, "ConditionalRequestConflict"}, 2, true},
-		{"412 and nothing there", memFault{false, 412, "PreconditionFailed"}, 1, true},
-		{"BadDigest once", memFault{false, 400, "BadDigest"}, 1, true},
-		{"403", memFault{false, 403, "AccessDenied"}, 1, false},
+		{"lost reply", "done lost", 1, true}, // the SDK's next attempt meets our own: 412 own
+		{"lost reply, all attempts", "done lost", 3, true},
+		{"lost request, all attempts", "lost", 3, true},
+		{"lost request for ever", "lost", 99, false},
+		{"500 and made", "done InternalError", 3, true},
+		{"503 and not made", "SlowDown", 3, true},
+		{"409 and made", "done ConditionalRequestConflict", 1, true},
+		{"409 and not made", "ConditionalRequestConflict", 2, true},
+		{"412 and nothing there", "PreconditionFailed", 1, true},
+		{"BadDigest once", "BadDigest", 1, true},
+		{"403", "AccessDenied", 1, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, m := newMemStore(t)
+				m, s := newBucket(Options{})
 				a := mustAppend(t, s, "log", 0)
 				left := test.times
-				m.fault = func(op, key string) *memFault {
+				m.Fault = func(op s3test.Op, key string, n int) string {
 					if op != "put" || left == 0 {
-						return nil
+						return ""
 					}
 					left--
-					return &test.fault
+					return test.fault
 				}
 				err := tryAdd(a, "one ")
-				m.fault = nil
+				m.Fault = nil
 				if !test.held {
 					if err == nil || a.Sync() == nil {
 						t.Errorf("sync: %v, and then not", err)
@@ -181,13 +179,13 @@ func TestSegmentPut(t *testing.T) {
 }
 
 func TestTakenOver(t *testing.T) {
-	s, m := newMemStore(t)
+	m, s := newBucket(Options{})
 	a := mustAppend(t, s, "log", 0)
 	add(t, a, "one ")
 	b := mustAppend(t, s, "log", 4)
-	before := m.keys()
+	before := m.Keys()
 	wantFailure(t, tryAdd(a, "behind"), store.ErrSuperseded, a) // 412 foreign
-	if !slices.Equal(before, m.keys()) {
+	if !slices.Equal(before, m.Keys()) {
 		t.Error("the older run left something")
 	}
 	add(t, b, "two")
@@ -202,13 +200,13 @@ func TestTakenOver(t *testing.T) {
 }
 
 func TestGrownFencesOnlyWhoWasRead(t *testing.T) {
-	s, m := newMemStore(t)
+	m, s := newBucket(Options{})
 	a := mustAppend(t, s, "log", 0)
 	add(t, a, "one ")
-	before := m.keys()
+	before := m.Keys()
 	_, err := s.Append(t.Context(), "log", 0)
 	wantFailure(t, err, store.ErrGrown, nil)
-	if !slices.Equal(m.keys(), before) {
+	if !slices.Equal(m.Keys(), before) {
 		t.Error("who has read nothing claimed the log")
 	}
 	add(t, a, "two ")
@@ -234,12 +232,12 @@ func TestGrownWhileClaiming(t *testing.T) {
 		{"cut and grown", "two ", true, "two "},
 		{"cut", "", true, ""},
 	} {
-		s, m := newMemStore(t)
+		m, s := newBucket(Options{})
 		a := mustAppend(t, s, "log", 0)
 		add(t, a, "one ")
 		asked := false
-		late := m.store("out/", 1, func(r *http.Request) (*http.Response, error) {
-			if op, _ := operation(r); op == "put" && !asked {
+		late := storeOver(Options{Attempts: 1}, func(r *http.Request) (*http.Response, error) {
+			if op, _, _ := s3test.Operation(r); op == "put" && !asked {
 				asked = true
 				if test.cut {
 					if err := a.Truncate(0); err != nil {
@@ -261,10 +259,10 @@ func TestGrownWhileClaiming(t *testing.T) {
 }
 
 func TestCutToNothing(t *testing.T) {
-	s, m := newMemStore(t)
+	m, s := newBucket(Options{})
 	a := mustAppend(t, s, "log", 0)
 	add(t, a, "one ")
-	for _, size := range []int64{-1, 1, 5} {
+	for _, size := range []int64{-1, 5} {
 		if a.Truncate(size) == nil {
 			t.Errorf("cut to %d of 4 bytes", size)
 		}
@@ -281,7 +279,7 @@ func TestCutToNothing(t *testing.T) {
 	if err := a.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
-	if got := m.keys(); !slices.Equal(got, []string{"out/log/0000000003"}) {
+	if got := m.Keys(); !slices.Equal(got, []string{"out/log/0000000003"}) {
 		t.Errorf("left are %q", got)
 	}
 	add(t, a, "anew")
@@ -297,7 +295,7 @@ func TestCutToNothing(t *testing.T) {
 }
 
 func TestSyncOutlivesTheRun(t *testing.T) {
-	s, _ := newMemStore(t)
+	_, s := newBucket(Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	a, err := s.Append(ctx, "log", 0)
 	if err != nil {
@@ -311,7 +309,7 @@ func TestSyncOutlivesTheRun(t *testing.T) {
 }
 
 func TestAppendNames(t *testing.T) {
-	s, m := newMemStore(t)
+	m, s := newBucket(Options{})
 	for _, name := range []string{"", ".", "../x", "a/../../x", "/x", "a\x00"} {
 		_, err := s.Append(t.Context(), name, 0)
 		wantFailure(t, err, store.ErrBadName, nil)
@@ -321,7 +319,26 @@ func TestAppendNames(t *testing.T) {
 		_, err = s.Spill(t.Context(), name)
 		wantFailure(t, err, store.ErrBadName, nil)
 	}
-	if len(m.requests) > 0 || strings.Join(m.keys(), "") != "" {
-		t.Errorf("requests were made: %v", m.requests)
+	if n := m.Requests(); n > 0 || len(m.Keys()) > 0 {
+		t.Errorf("%d requests were made", n)
+	}
+}
+
+// TestAppendCancelled: the end of a context is told as it is where it cuts off the
+// look at what became of a segment.
+func TestAppendCancelled(t *testing.T) {
+	m, s := newBucket(Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	put := false
+	m.Fault = func(op s3test.Op, key string, n int) string {
+		if put {
+			cancel()
+			return "lost"
+		}
+		put = op == "put"
+		return map[bool]string{true: "PreconditionFailed"}[put]
+	}
+	if _, err := s.Append(ctx, "log", 0); err != context.Canceled {
+		t.Errorf("append: %v", err)
 	}
 }

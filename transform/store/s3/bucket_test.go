@@ -1,249 +1,116 @@
 package s3
 
 import (
-	"bytes"
-	"crypto/md5"
-	"encoding/hex"
-	"encoding/xml"
-	"errors"
-	"fmt"
-	"io"
-	"maps"
 	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
+	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"golang.org/x/sync/semaphore"
+
+	"github.com/batchmill/batchmill/transform/store/s3/internal/calls"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test/bucket"
 )
-
-// memBucket is a bucket in memory, behind the SDK's own requests: what the log
-// needs of S3, and all of it at once, as S3 promises.
-type memBucket struct {
-	mu       sync.Mutex
-	objects  map[string]memEntry
-	page     int // keys in a listing's page
-	requests map[string]int
-	fault    func(op, key string) *memFault // by whom a request is met; nil for nobody
-}
-
-type memEntry struct {
-	data []byte
-	tag  string
-	meta http.Header
-	mod  time.Time
-}
-
-// memFault is what befalls a request instead of its answer.
-type memFault struct {
-	apply  bool // it is carried out
-	status int  // 0: the connection breaks
-	code   string
-}
-
-var errLost = errors.New("connection reset by peer")
-
-func newMemBucket() *memBucket {
-	return &memBucket{objects: map[string]memEntry{}, page: 1000, requests: map[string]int{}}
-}
 
 // doer lets a function be the SDK's connection.
 type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-// store is a Store below prefix whose requests go through do. Attempts are the
-// SDK's, without its pauses.
-func (m *memBucket) store(prefix string, attempts int, do doer) *Store {
+// storeOver is a store of out/ in a bucket, and takes nothing from the environment.
+// The SDK makes o.Attempts without its pauses, of which there are 3 by default.
+func storeOver(o Options, do doer) *Store {
+	if o.Attempts == 0 {
+		o.Attempts = 3
+	}
 	client := s3.New(s3.Options{
 		BaseEndpoint: aws.String("http://bucket.invalid"), Region: "us-east-1", UsePathStyle: true, HTTPClient: do,
-		Credentials: aws.AnonymousCredentials{},
-		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = attempts
-			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		Credentials:                aws.AnonymousCredentials{},
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		Retryer: retry.NewStandard(func(so *retry.StandardOptions) {
+			so.MaxAttempts = o.Attempts
+			so.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
 		}),
 	})
-	o := Options{Attempts: attempts}.withDefaults()
-	return &Store{
-		client: client, bucket: "b", prefix: prefix, o: o,
-		reading: semaphore.NewWeighted(o.Memory / 2), writing: semaphore.NewWeighted(o.Memory / 2),
+	s := Over(calls.Of(client), Location{Bucket: "bucket", Key: "out"}, o)
+	s.checksum.Store(true)
+	return s
+}
+
+// newBucket is a bucket in memory, and a store in it.
+func newBucket(o Options) (*bucket.Bucket, *Store) {
+	b := bucket.New("bucket")
+	return b, storeOver(o, b.Do)
+}
+
+// before is a fault that is none: do runs before each request.
+func before(do func(op s3test.Op, n int)) func(s3test.Op, string, int) string {
+	return func(op s3test.Op, _ string, n int) string {
+		do(op, n)
+		return ""
 	}
 }
 
-// newMemStore is a store alone in its bucket.
-func newMemStore(t *testing.T) (*Store, *memBucket) {
-	t.Helper()
-	m := newMemBucket()
-	return m.store("out/", 3, m.Do), m
-}
-
-// keys are the keys of all objects.
-func (m *memBucket) keys() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.objects))
-}
-
-// counted tells how often an operation was asked for, since the last call.
-func (m *memBucket) counted(op string) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := m.requests[op]
-	delete(m.requests, op)
-	return n
-}
-
-// operation names a request: put, get, head, list, deletes, delete.
-func operation(r *http.Request) (op, key string) {
-	key = strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/b"), "/")
-	switch {
-	case r.Method == http.MethodGet && r.URL.Query().Get("list-type") != "":
-		return "list", key
-	case r.Method == http.MethodPost:
-		return "deletes", key
-	}
-	return strings.ToLower(r.Method), key
-}
-
-// Do carries out a request. Each is one instant.
-func (m *memBucket) Do(r *http.Request) (*http.Response, error) {
-	op, key := operation(r)
-	var body []byte
-	if r.Body != nil {
-		body, _ = io.ReadAll(r.Body)
-		r.Body.Close()
-	}
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.requests[op]++
-	var f *memFault
-	if m.fault != nil {
-		f = m.fault(op, key)
-	}
-	if f == nil || f.apply {
-		if resp := m.serve(op, key, r, body); f == nil {
-			return resp, nil
+// always is a fault that befalls every request for an operation.
+func always(op s3test.Op, fault string) func(s3test.Op, string, int) string {
+	return func(now s3test.Op, _ string, _ int) string {
+		if now == op {
+			return fault
 		}
+		return ""
 	}
-	if f.status == 0 {
-		return nil, errLost
-	}
-	return memReply(r, f.status, nil, memProblem(f.code)), nil
 }
 
-func (m *memBucket) serve(op, key string, r *http.Request, body []byte) *http.Response {
-	o, there := m.objects[key]
-	switch op {
-	case "list":
-		return m.list(r)
-	case "deletes":
-		var in struct {
-			Object []struct{ Key string }
-		}
-		if err := xml.Unmarshal(body, &in); err != nil || len(in.Object) > 1000 {
-			return memReply(r, http.StatusBadRequest, nil, memProblem("MalformedXML"))
-		}
-		for _, o := range in.Object {
-			delete(m.objects, o.Key)
-		}
-		return memReply(r, http.StatusOK, nil, []byte("<DeleteResult/>"))
-	case "delete":
-		delete(m.objects, key)
-		return memReply(r, http.StatusNoContent, nil, nil)
-	case "put":
-		if r.Header.Get("If-None-Match") == "*" && there {
-			return memReply(r, http.StatusPreconditionFailed, nil, memProblem("PreconditionFailed"))
-		}
-		meta := http.Header{}
-		for k, v := range r.Header {
-			if strings.HasPrefix(strings.ToLower(k), "x-amz-meta-") {
-				meta[http.CanonicalHeaderKey(k)] = v
-			}
-		}
-		m.objects[key] = memEntry{body, memTag(body), meta, time.Now()}
-		return memReply(r, http.StatusOK, http.Header{"Etag": {m.objects[key].tag}}, nil)
+// content is what stands at key, and whether anything does.
+func content(b *bucket.Bucket, key string) (string, bool) {
+	if o := b.Get(key); o != nil {
+		return string(o.Data), true
 	}
-	if !there {
-		return memReply(r, http.StatusNotFound, nil, memProblem("NoSuchKey"))
-	}
-	return o.answer(r)
+	return "", false
 }
 
-// answer describes an object, or gives a range of it.
-func (o memEntry) answer(r *http.Request) *http.Response {
-	head := o.meta.Clone()
-	head.Set("ETag", o.tag)
-	head.Set("Last-Modified", o.mod.UTC().Format(http.TimeFormat))
-	if match := r.Header.Get("If-Match"); match != "" && match != o.tag {
-		return memReply(r, http.StatusPreconditionFailed, nil, memProblem("PreconditionFailed"))
+// putKeys makes objects that are no segments, and whose content is their key.
+func putKeys(b *bucket.Bucket, keys ...string) {
+	for _, key := range keys {
+		b.Put(key, []byte(key))
 	}
-	data, code := o.data, http.StatusOK
-	var from, to int
-	if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n == 2 {
-		head.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(data)))
-		data, code = data[from:to+1], http.StatusPartialContent
-	}
-	resp := memReply(r, code, head, data)
-	if r.Method == http.MethodHead {
-		resp.Body = http.NoBody
-	}
+}
+
+// reply is an answer with a body.
+func reply(r *http.Request, body string) *http.Response {
+	w := httptest.NewRecorder()
+	w.WriteString(body)
+	resp := w.Result()
+	resp.Request = r
 	return resp
 }
 
-func (m *memBucket) list(r *http.Request) *http.Response {
-	q := r.URL.Query()
-	after := q.Get("start-after")
-	if token := q.Get("continuation-token"); token != "" {
-		after = token
+// wantNoUploads checks that no upload was left.
+func wantNoUploads(t *testing.T, b *bucket.Bucket) {
+	t.Helper()
+	if left := b.Uploads(); len(left) > 0 {
+		t.Errorf("uploads were left: %q", left)
 	}
-	page := m.page
-	if most, err := strconv.Atoi(q.Get("max-keys")); err == nil {
-		page = min(page, most)
-	}
-	var out bytes.Buffer
-	out.WriteString("<ListBucketResult><EncodingType>url</EncodingType>")
-	n, last := 0, ""
-	for _, key := range slices.Sorted(maps.Keys(m.objects)) {
-		if !strings.HasPrefix(key, q.Get("prefix")) || key <= after {
-			continue
-		}
-		if n++; n > page {
-			fmt.Fprintf(&out, "<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>", last)
-			break
-		}
-		o := m.objects[key]
-		fmt.Fprintf(&out, "<Contents><Key>%s</Key><Size>%d</Size><ETag>%s</ETag><LastModified>%s</LastModified></Contents>",
-			url.QueryEscape(key), len(o.data), o.tag, o.mod.UTC().Format(time.RFC3339))
-		last = key
-	}
-	out.WriteString("</ListBucketResult>")
-	return memReply(r, http.StatusOK, nil, out.Bytes())
 }
 
-func memTag(data []byte) string {
-	sum := md5.Sum(data)
-	return `"` + hex.EncodeToString(sum[:]) + `"`
+// wantEmpty checks that nothing was left.
+func wantEmpty(t *testing.T, b *bucket.Bucket) {
+	t.Helper()
+	wantNoUploads(t, b)
+	if left := b.Keys(); len(left) > 0 {
+		t.Errorf("left are %s", strings.Join(left, ", "))
+	}
 }
 
-func memProblem(code string) []byte { return fmt.Appendf(nil, "<Error><Code>%s</Code></Error>", code) }
-
-func memReply(r *http.Request, code int, head http.Header, body []byte) *http.Response {
-	if head == nil {
-		head = http.Header{}
+// wantGiven checks that what waits to be sent holds no memory.
+func wantGiven(t *testing.T, s *Store) {
+	t.Helper()
+	if !s.writing.TryAcquire(s.o.Memory / 2) {
+		t.Fatal("memory was not given back")
 	}
-	head.Set("Content-Length", strconv.Itoa(len(body)))
-	return &http.Response{
-		StatusCode: code, Header: head, Request: r, ContentLength: int64(len(body)),
-		Body: io.NopCloser(bytes.NewReader(body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
+	s.writing.Release(s.o.Memory / 2)
 }

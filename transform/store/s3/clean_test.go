@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/batchmill/batchmill/transform/store/s3/s3test"
 )
 
 // TestClean: uploads below the store's folder that are ours are ended, and no others.
 func TestClean(t *testing.T) {
-	f, s := newFake(t, Options{})
-	for i, key := range []string{"out/a", "out/b/ü +%?", "out/b/ü +%?", "out/theirs", "out/../up", "out/", "outside", "else/a"} {
-		f.uploads[fmt.Sprint(i)] = &fakeUpload{key: key}
+	f, s := newBucket(Options{})
+	for _, key := range []string{"out/a", "out/b/ü +%?", "out/b/ü +%?", "out/theirs", "out/../up", "out/", "outside", "else/a"} {
+		f.Begin(key)
 	}
 	var names []string
 	for name, err := range s.Clean(t.Context(), func(name string) bool { return name != "theirs" }) {
@@ -27,11 +28,7 @@ func TestClean(t *testing.T) {
 	if want := []string{"a", "b/ü +%?", "b/ü +%?"}; !slices.Equal(names, want) {
 		t.Errorf("cleaned %q, want %q", names, want)
 	}
-	var left []string
-	for _, u := range f.uploads {
-		left = append(left, u.key)
-	}
-	slices.Sort(left)
+	left := f.Uploads()
 	if want := []string{"else/a", "out/", "out/../up", "out/theirs", "outside"}; !slices.Equal(left, want) {
 		t.Errorf("%q are left, want %q", left, want)
 	}
@@ -40,18 +37,19 @@ func TestClean(t *testing.T) {
 // TestCleanErrors: what cannot be cleaned up is told.
 func TestCleanErrors(t *testing.T) {
 	for _, c := range []struct {
-		op, fault string
-		want      error
-		says      string
+		op    s3test.Op
+		fault string
+		want  error
+		says  string
 	}{
-		{"uploads", "NotImplemented", errors.ErrUnsupported, "cannot list"},
-		{"uploads", "AccessDenied", nil, "s3:ListBucketMultipartUploads"},
+		{"list-uploads", "NotImplemented", errors.ErrUnsupported, "cannot list"},
+		{"list-uploads", "AccessDenied", nil, "s3:ListBucketMultipartUploads"},
 		{"abort", "AccessDenied", nil, "s3:AbortMultipartUpload"},
 		{"abort", "done NoSuchUpload", nil, ""},
 	} {
-		f, s := newFake(t, Options{})
-		f.uploads["1"] = &fakeUpload{key: "out/a"}
-		f.onFault(func(op string, n int) string { return map[bool]string{true: c.fault}[op == c.op] })
+		f, s := newBucket(Options{})
+		f.Begin("out/a")
+		f.Fault = always(c.op, c.fault)
 		var last error
 		for _, err := range s.Clean(t.Context(), func(string) bool { return true }) {
 			last = err
@@ -64,15 +62,15 @@ func TestCleanErrors(t *testing.T) {
 
 // TestCleanStops: a caller that has seen enough, or whose context ends, is not kept.
 func TestCleanStops(t *testing.T) {
-	f, s := newFake(t, Options{})
+	f, s := newBucket(Options{})
 	for i := range 3 {
-		f.uploads[fmt.Sprint(i)] = &fakeUpload{key: fmt.Sprint("out/", i)}
+		f.Begin(fmt.Sprint("out/", i))
 	}
 	for range s.Clean(t.Context(), func(string) bool { return true }) {
 		break
 	}
-	if len(f.uploads) != 2 {
-		t.Errorf("%d uploads are left, want 2", len(f.uploads))
+	if left := f.Uploads(); len(left) != 2 {
+		t.Errorf("%d uploads are left, want 2", len(left))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -94,15 +92,14 @@ func TestCleanNeverEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := 0
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			s := storeOver(Options{}, func(r *http.Request) (*http.Response, error) {
 				n++
 				key, id := next(n)
-				fmt.Fprintf(w, "<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>"+
-					"<NextKeyMarker>%s</NextKeyMarker><NextUploadIdMarker>%s</NextUploadIdMarker></ListMultipartUploadsResult>", key, id)
-			}))
-			defer server.Close()
+				return reply(r, fmt.Sprintf("<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>"+
+					"<NextKeyMarker>%s</NextKeyMarker><NextUploadIdMarker>%s</NextUploadIdMarker></ListMultipartUploadsResult>", key, id)), nil
+			})
 			var last error
-			for _, err := range fakeStore(server.URL, Options{}).Clean(t.Context(), func(string) bool { return true }) {
+			for _, err := range s.Clean(t.Context(), func(string) bool { return true }) {
 				last = err
 			}
 			if !errors.Is(last, errNoEnd) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -33,6 +34,14 @@ func newClient(ctx context.Context, bucket string, o Options) (*s3.Client, error
 	return c, wrap("open", scheme+bucket, err)
 }
 
+// sdkLog gives what the SDK has to say to the standard logger, without the values,
+// which may be keys or data.
+type sdkLog struct{}
+
+func (sdkLog) Logf(_ logging.Classification, format string, _ ...any) {
+	_ = log.Output(2, "AWS SDK: "+format)
+}
+
 func connect(ctx context.Context, bucket string, o Options) (*s3.Client, error) {
 	if !validBucket(bucket) {
 		return nil, fmt.Errorf("%q is no name of a bucket", bucket)
@@ -40,7 +49,7 @@ func connect(ctx context.Context, bucket string, o Options) (*s3.Client, error) 
 	if err := checkEndpoint(o.Endpoint); err != nil {
 		return nil, err
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(sdkLog{}))
 	if err != nil {
 		return nil, fmt.Errorf("the AWS configuration: %s", clean(places(err.Error()), 500))
 	}
@@ -57,7 +66,7 @@ func connect(ctx context.Context, bucket string, o Options) (*s3.Client, error) 
 	if err := checkEndpoint(aws.ToString(c.Options().BaseEndpoint)); err != nil {
 		return nil, fmt.Errorf("in the AWS configuration: %w", err)
 	}
-	if !isAmazon(c) {
+	if !amazonHost(aws.ToString(c.Options().BaseEndpoint)) {
 		return c, nil
 	}
 	region, err := findRegion(ctx, c, bucket, cfg.Region)
@@ -93,9 +102,6 @@ func address(so *s3.Options, bucket string, o Options) {
 		so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	}
 }
-
-// isAmazon tells whether c speaks to Amazon's own service.
-func isAmazon(c *s3.Client) bool { return amazonHost(aws.ToString(c.Options().BaseEndpoint)) }
 
 // amazonHost tells whether an endpoint is one of Amazon's; "" is the usual one.
 func amazonHost(endpoint string) bool {

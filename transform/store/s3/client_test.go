@@ -97,7 +97,7 @@ func TestEndpointFromEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	so := s.client.Options()
+	so := s.sdk().Options()
 	if aws.ToString(so.BaseEndpoint) != "http://127.0.0.1:1" || !so.UsePathStyle || so.Region != homeRegion || so.Retryer.MaxAttempts() != 5 {
 		t.Errorf("endpoint %q, path style %t, region %q, %d attempts", *so.BaseEndpoint, so.UsePathStyle, so.Region, so.Retryer.MaxAttempts())
 	}
@@ -229,7 +229,7 @@ func TestAnswersAreBounded(t *testing.T) {
 			}
 		}
 	}
-	client := s.client.Options().HTTPClient
+	client := s.sdk().Options().HTTPClient
 	for path, want := range map[string]int64{"/?list-type=2": mostAnswer, "/refused": mostRefusal, "/data/o?x-id=GetObject": 2*mostAnswer + 1<<20} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.url+path, nil)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test"
 )
 
 // small are options under which a few KiB make an upload of several parts.
@@ -87,35 +88,33 @@ func TestAmbiguous(t *testing.T) {
 	}
 }
 
-func (a ambiguity) run(t *testing.T, making, data string) {
-	f, s := newFake(t, small)
+func (a ambiguity) run(t *testing.T, making s3test.Op, data string) {
+	f, s := newBucket(small)
 	if a.mode == store.Replace {
-		f.foreign("out/o.csv", "old")
+		f.Put("out/o.csv", []byte("old"))
 	}
-	o := begin(t, s, "o.csv", a.mode, data)
-	if a.foreign != "" {
-		f.foreign("out/o.csv", a.foreign)
-	}
-	f.onFault(func(op string, n int) string {
+	f.Fault = func(op s3test.Op, _ string, n int) string {
 		if op == making && (a.times == 0 || n <= a.times) {
 			return a.fault
 		}
 		return ""
-	})
+	}
+	o := begin(t, s, "o.csv", a.mode, data)
+	if a.foreign != "" {
+		f.Put("out/o.csv", []byte(a.foreign))
+	}
 	err := o.Commit(t.Context())
 	wantOutcome(t, err, a.want, a.says)
-	got, _ := f.content("out/o.csv")
+	got, _ := content(f, "out/o.csv")
 	want := map[bool]string{true: data, false: a.foreign}[a.want == nil]
 	if got != want {
 		t.Errorf("%.40q is there, want %.40q", got, want)
 	}
-	f.wantNoUploads()
+	wantNoUploads(t, f)
 	if err := o.Abort(); err != nil {
 		t.Errorf("abort after commit: %v", err)
 	}
-	if !s.writing.TryAcquire(s.o.Memory / 2) {
-		t.Error("memory was not given back")
-	}
+	wantGiven(t, s)
 }
 
 func wantOutcome(t *testing.T, err, want error, says string) {
@@ -135,13 +134,13 @@ func wantOutcome(t *testing.T, err, want error, says string) {
 // TestCompletedForeign: a service takes the completion of an upload that is no
 // more for the repetition of one that went well, and the object is another's.
 func TestCompletedForeign(t *testing.T) {
-	f, s := newFake(t, small)
-	o := begin(t, s, "o", store.New, strings.Repeat("x", 20_000))
-	f.onBefore(func(op string, n int) {
+	f, s := newBucket(small)
+	f.Fault = before(func(op s3test.Op, n int) {
 		if op == "head" {
-			f.foreign("out/o", "theirs")
+			f.Put("out/o", []byte("theirs"))
 		}
 	})
+	o := begin(t, s, "o", store.New, strings.Repeat("x", 20_000))
 	if err := o.Commit(t.Context()); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("commit: %v, want %v", err, fs.ErrExist)
 	}
@@ -151,16 +150,14 @@ func TestCompletedForeign(t *testing.T) {
 func TestReplaceRemoved(t *testing.T) {
 	for size, data := range map[string]string{"put": "new", "complete": strings.Repeat("new", 5_000)} {
 		t.Run(size, func(t *testing.T) {
-			f, s := newFake(t, small)
-			f.foreign("out/o", "old")
+			f, s := newBucket(small)
+			f.Put("out/o", []byte("old"))
 			o := begin(t, s, "o", store.Replace, data)
-			f.mu.Lock()
-			delete(f.objects, "out/o")
-			f.mu.Unlock()
+			f.Delete("out/o")
 			if err := o.Commit(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if got, _ := f.content("out/o"); got != data {
+			if got, _ := content(f, "out/o"); got != data {
 				t.Errorf("%.20q is there", got)
 			}
 		})
@@ -169,9 +166,9 @@ func TestReplaceRemoved(t *testing.T) {
 
 // TestUnseen: where nobody can look, Commit tells both what failed and that.
 func TestUnseen(t *testing.T) {
-	f, s := newFake(t, Options{})
+	f, s := newBucket(Options{})
 	o := begin(t, s, "o", store.New, "x")
-	f.onFault(func(string, int) string { return "AccessDenied" })
+	f.Fault = func(s3test.Op, string, int) string { return "AccessDenied" }
 	err := o.Commit(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "could not be seen") || !strings.Contains(err.Error(), "s3:ListBucket") {
 		t.Errorf("commit: %v", err)
@@ -181,21 +178,17 @@ func TestUnseen(t *testing.T) {
 // TestCancelled: the end of a context is told as it is, at whichever request it
 // comes, and leaves no object, no upload and no memory taken.
 func TestCancelled(t *testing.T) {
-	for _, at := range []string{"put 1", "create 1", "part 1", "part 3", "complete 1"} {
+	for _, at := range []string{"put 1", "create-upload 1", "upload-part 1", "upload-part 3", "complete 1"} {
 		t.Run(at, func(t *testing.T) {
-			f, s := newFake(t, small)
+			f, s := newBucket(small)
 			ctx, cancel := context.WithCancel(t.Context())
-			f.onBefore(func(op string, n int) {
+			f.Fault = func(op s3test.Op, _ string, n int) string {
 				if fmt.Sprintf("%s %d", op, n) == at {
 					cancel()
-				}
-			})
-			f.onFault(func(op string, n int) string {
-				if fmt.Sprintf("%s %d", op, n) == at {
 					return "lost"
 				}
 				return ""
-			})
+			}
 			size := 100
 			if at != "put 1" {
 				size = 40_000
@@ -214,13 +207,34 @@ func TestCancelled(t *testing.T) {
 			if err := made.Abort(); err != nil {
 				t.Errorf("abort: %v", err)
 			}
-			if _, ok := f.content("out/o"); ok {
+			if _, ok := content(f, "out/o"); ok {
 				t.Error("an object is there")
 			}
-			f.wantNoUploads()
-			if !s.writing.TryAcquire(s.o.Memory / 2) {
-				t.Error("memory was not given back")
-			}
+			wantNoUploads(t, f)
+			wantGiven(t, s)
 		})
 	}
+}
+
+// TestCancelledBeginning: an upload whose beginning is under way when the context
+// ends is waited for, and ended.
+func TestCancelledBeginning(t *testing.T) {
+	f, s := newBucket(small)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.Fault = before(func(op s3test.Op, n int) {
+		if op == "create-upload" {
+			cancel()
+		}
+	})
+	made, err := s.Create(ctx, "o", store.New)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := made.Write(make([]byte, 40_000)); err != context.Canceled {
+		t.Errorf("%v, want %v", err, context.Canceled)
+	}
+	if err := made.Abort(); err != nil {
+		t.Errorf("abort: %v", err)
+	}
+	wantNoUploads(t, f)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/batchmill/batchmill/transform/store"
 	"github.com/batchmill/batchmill/transform/store/s3"
 	"github.com/batchmill/batchmill/transform/store/s3/s3test"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test/bucket"
 	"github.com/batchmill/batchmill/transform/store/storetest"
 )
 
@@ -23,6 +24,23 @@ func openAt(t *testing.T, endpoint, bucket, folder string, o s3.Options) *s3.Sto
 	}
 	s.Hasten()
 	return s
+}
+
+// TestBucketConforms holds the store against the contract over a bucket in memory,
+// in calm weather and where requests and answers get lost.
+func TestBucketConforms(t *testing.T) {
+	for seed := range uint64(4) {
+		w := bucket.Weather{}
+		if seed > 0 {
+			w = bucket.Weather{Seed: seed, Lost: 0.02, Busy: 0.02}
+		}
+		storetest.Conform(t, func(*testing.T) store.Store {
+			o := s3.Options{Part: 64, Memory: 64 << 10, Concurrency: 3}
+			b := bucket.New("b")
+			b.Page = 5
+			return s3.Over(b.Connect(w).Calls(), s3.Location{Bucket: "b"}, o)
+		})
+	}
 }
 
 // TestConforms holds the store against the contract, in front of a real server:

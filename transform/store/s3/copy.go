@@ -22,11 +22,11 @@ type origin struct{ bucket, key, etag string }
 
 // originer is a reader that knows what it reads.
 type originer interface {
-	origin() (bucket, key, etag string, client *s3.Client)
+	origin() (bucket, key, etag, endpoint string)
 }
 
-func (r *reader) origin() (bucket, key, etag string, client *s3.Client) {
-	return r.s.bucket, r.v.key, r.v.etag, r.s.client
+func (r *reader) origin() (bucket, key, etag, endpoint string) {
+	return r.s.bucket, r.v.key, r.v.etag, r.s.client.Endpoint
 }
 
 // A span is the end of what was written to an object, when those bytes stand one
@@ -92,8 +92,8 @@ func (o *object) copyable(src store.Reader) (origin, bool) {
 	if !ok || o.refuse {
 		return origin{}, false
 	}
-	bucket, key, etag, client := r.origin()
-	if etag == "" || aws.ToString(client.Options().BaseEndpoint) != aws.ToString(o.s.client.Options().BaseEndpoint) {
+	bucket, key, etag, endpoint := r.origin()
+	if etag == "" || endpoint != o.s.client.Endpoint {
 		return origin{}, false
 	}
 	return origin{bucket, key, `"` + strings.Trim(etag, `"`) + `"`}, true
@@ -204,10 +204,7 @@ func (o *object) copyDropped() error {
 	src, dropped, index := o.span.src, o.span.dropped, len(o.parts)-1
 	off := o.span.next - dropped.size
 	o.span.dropped = sum{}
-	go func() {
-		p, err := o.sendCopy(int32(index+1), src, off, dropped)
-		o.results <- result{index, p, err}
-	}()
+	o.behind(index, func() (part, error) { return o.sendCopy(int32(index+1), src, off, dropped) })
 	return nil
 }
 

@@ -7,54 +7,55 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test/bucket"
 )
 
 // source reads an object of the fake, as a reader of this package would.
 type source struct {
 	store.Reader
-	key, etag string
-	client    *s3.Client
+	key, etag, endpoint string
 }
 
-func (r *source) origin() (bucket, key, etag string, client *s3.Client) {
-	return "bucket", r.key, r.etag, r.client
+func (r *source) origin() (bucket, key, etag, endpoint string) {
+	return "bucket", r.key, r.etag, r.endpoint
 }
 
 // TestWriteFrom: whatever order bytes come in, and from wherever, the object
 // is what was written, and its parts are legal.
 func TestWriteFrom(t *testing.T) {
-	f, s := newFake(t, small)
-	f.leastPart = int(small.Part) / 8 * 5
-	sources, contents := f.sources(s)
+	f, s := newBucket(small)
+	f.LeastPart = int(small.Part) / 8 * 5
+	sources, contents := sourcesIn(f, s)
 	refuse := false
-	f.onFault(func(op string, n int) string { return map[bool]string{true: "AccessDenied"}[refuse && op == "copy"] })
+	f.Fault = func(op s3test.Op, _ string, n int) string {
+		return map[bool]string{true: "AccessDenied"}[refuse && op == s3test.CopyPart]
+	}
 	for seed := range uint64(100) {
 		refuse = seed%10 == 9
 		want := interleave(t, s, rand.New(rand.NewPCG(seed, 1)), sources, contents)
-		if got := f.objects["out/o"]; got == nil || !bytes.Equal(got.data, want) {
+		if got := f.Get("out/o"); got == nil || !bytes.Equal(got.Data, want) {
 			t.Fatalf("seed %d: the object is not what was written", seed)
 		}
-		delete(f.objects, "out/o")
+		f.Delete("out/o")
 		if !s.writing.TryAcquire(s.o.Memory / 2) {
 			t.Fatalf("seed %d: memory was not given back", seed)
 		}
 		s.writing.Release(s.o.Memory / 2)
 	}
-	f.wantNoUploads()
-	if n := f.count("copy"); n < 200 {
+	wantNoUploads(t, f)
+	if n := f.Count("copy-part"); n < 200 {
 		t.Errorf("only %d parts were copied", n)
 	}
 }
 
-func (f *fake) sources(s *Store) (sources []*source, contents [][]byte) {
+func sourcesIn(f *bucket.Bucket, s *Store) (sources []*source, contents [][]byte) {
 	for i := range 2 {
 		key := fmt.Sprintf("in/ü +%%/%d", i)
 		data := random(150_000)
-		f.foreign(key, string(data))
-		sources = append(sources, &source{key: key, etag: f.objects[key].etag, client: s.client})
+		f.Put(key, data)
+		sources = append(sources, &source{key: key, etag: f.Get(key).ETag, endpoint: s.client.Endpoint})
 		contents = append(contents, data)
 	}
 	return sources, contents
@@ -97,11 +98,11 @@ func interleave(t *testing.T, s *Store, rnd *rand.Rand, sources []*source, conte
 
 // TestCopyLong: long copies are many parts, and nothing but their first bytes is kept.
 func TestCopyLong(t *testing.T) {
-	f, s := newFake(t, small)
-	f.leastPart = int(small.Part) / 8 * 5
+	f, s := newBucket(small)
+	f.LeastPart = int(small.Part) / 8 * 5
 	data := random(1 << 20)
-	f.foreign("in", string(data))
-	src := &source{key: "in", etag: f.objects["in"].etag, client: s.client}
+	f.Put("in", data)
+	src := &source{key: "in", etag: f.Get("in").ETag, endpoint: s.client.Endpoint}
 	o := begin(t, s, "o", store.New, "head")
 	for at := 0; at < len(data); at += 10_000 {
 		end := min(at+10_000, len(data))
@@ -118,11 +119,11 @@ func TestCopyLong(t *testing.T) {
 	if err := o.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := f.content("out/o"); got != "head"+string(data)+"tail" {
+	if got, _ := content(f, "out/o"); got != "head"+string(data)+"tail" {
 		t.Error("the object is not what was written")
 	}
-	if f.count("part") > 2 || f.count("copy") > 18 {
-		t.Errorf("%d parts were sent, %d copied", f.count("part"), f.count("copy"))
+	if f.Count("upload-part") > 2 || f.Count("copy-part") > 18 {
+		t.Errorf("%d parts were sent, %d copied", f.Count("upload-part"), f.Count("copy-part"))
 	}
 }
 
@@ -141,17 +142,17 @@ func TestCopyChanged(t *testing.T) {
 		{"changed before the last copy", 17, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f, s := newFake(t, small)
+			f, s := newBucket(small)
 			data := random(1 << 20)
-			f.foreign("in", string(data))
-			src := &source{key: "in", etag: f.objects["in"].etag, client: s.client}
-			f.onBefore(func(op string, n int) {
+			f.Put("in", data)
+			src := &source{key: "in", etag: f.Get("in").ETag, endpoint: s.client.Endpoint}
+			f.Fault = before(func(op s3test.Op, n int) {
 				switch {
-				case op != "copy" || n != c.n:
+				case op != "copy-part" || n != c.n:
 				case c.gone:
-					f.removeAll(false)
+					f.Clear()
 				default:
-					f.foreign("in", "another")
+					f.Put("in", []byte("another"))
 				}
 			})
 			o := begin(t, s, "o", store.New, "")
@@ -164,17 +165,17 @@ func TestCopyChanged(t *testing.T) {
 				err = o.Commit(t.Context())
 			}
 			wantFrom(t, err, "s3://bucket/in")
-			before := f.count("copy")
-			if _, again := o.WriteFrom(data, src, 0); !errors.Is(again, store.ErrChanged) || f.count("copy") != before {
-				t.Errorf("a write after it: %v, and %d more copies", again, f.count("copy")-before)
+			before := f.Count("copy-part")
+			if _, again := o.WriteFrom(data, src, 0); !errors.Is(again, store.ErrChanged) || f.Count("copy-part") != before {
+				t.Errorf("a write after it: %v, and %d more copies", again, f.Count("copy-part")-before)
 			}
 			if err := o.Abort(); err != nil {
 				t.Error(err)
 			}
-			if _, there := f.content("out/o"); there {
+			if _, there := content(f, "out/o"); there {
 				t.Error("an object was made")
 			}
-			f.wantNoUploads()
+			wantNoUploads(t, f)
 		})
 	}
 }
@@ -193,11 +194,11 @@ func wantFrom(t *testing.T, err error, uri string) {
 func TestCopyMisunderstood(t *testing.T) {
 	for _, says := range []string{"PreconditionFailed", "NoSuchKey", "AccessDenied", "NotImplemented"} {
 		t.Run(says, func(t *testing.T) {
-			f, s := newFake(t, small)
+			f, s := newBucket(small)
 			data := random(50_000)
-			f.foreign("in", string(data))
-			src := &source{key: "in", etag: f.objects["in"].etag, client: s.client}
-			f.onFault(func(op string, n int) string { return map[bool]string{true: says}[op == "copy"] })
+			f.Put("in", data)
+			src := &source{key: "in", etag: f.Get("in").ETag, endpoint: s.client.Endpoint}
+			f.Fault = always(s3test.CopyPart, says)
 			o := begin(t, s, "o", store.New, "")
 			if _, err := o.WriteFrom(data, src, 0); err != nil {
 				t.Fatal(err)
@@ -205,8 +206,8 @@ func TestCopyMisunderstood(t *testing.T) {
 			if err := o.Commit(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if got, _ := f.content("out/o"); got != string(data) || f.count("copy") != 1 {
-				t.Errorf("%d bytes, %d copies", len(got), f.count("copy"))
+			if got, _ := content(f, "out/o"); got != string(data) || f.Count("copy-part") != 1 {
+				t.Errorf("%d bytes, %d copies", len(got), f.Count("copy-part"))
 			}
 		})
 	}

@@ -267,7 +267,7 @@ func takeOver(t *testing.T, s *s3.Store) store.Appender {
 // landed waits until the late request was done.
 func (at *site) landed(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(5 * time.Minute); ; {
 		for _, line := range at.proxy.Trace() {
 			if strings.HasPrefix(line, "late ") {
 				return

@@ -26,7 +26,10 @@ func optionsFor(faults ...s3test.Fault) s3.Options {
 	o := quick
 	for _, f := range faults {
 		if f.Do.Name == s3test.Slow.Name || f.Do.Name == s3test.StalledBody.Name {
-			o.Attempts, o.Stall = 4, 700*time.Millisecond
+			o.Attempts, o.Stall = 4, 5*time.Second
+			if f.Times == 0 { // no answer comes however long the wait
+				o.Stall = 700 * time.Millisecond
+			}
 		}
 		if f.Do.Name == s3test.UploadGone.Name {
 			o.Stall = 2 * time.Second

@@ -12,6 +12,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/batchmill/batchmill/internal/caught"
 )
 
 // No service holds larger objects than this; Amazon's largest has 50 TiB.
@@ -211,4 +214,66 @@ func parseRange(s string) (from, to, size int64, ok bool) {
 	size, err3 := strconv.ParseInt(total, 10, 64)
 	ok = unit && slash && dash && errors.Join(err1, err2, err3) == nil && 0 <= from && from <= to && to < size && size <= mostSize
 	return from, to + 1, size, ok
+}
+
+// A piece is a part of an object or a log that is on its way, or there.
+type piece struct {
+	off    int64 // where the piece begins
+	data   []byte
+	held   int64 // bytes that the budget was charged for the piece
+	cancel context.CancelFunc
+	done   chan struct{} // closed when data is there, or err
+	err    error
+}
+
+// pieces is a queue of pieces, each of which begins where the one before ends. It
+// has one user at a time.
+type pieces struct {
+	budget *semaphore.Weighted
+	queue  []*piece
+}
+
+// ask begins to fetch a piece, in a goroutine that ends with parent at the latest.
+func (q *pieces) ask(parent context.Context, p *piece, fetch func(context.Context, *piece) error) {
+	var ctx context.Context
+	ctx, p.cancel = context.WithCancel(parent)
+	p.done = make(chan struct{})
+	q.queue = append(q.queue, p)
+	caught.Start(func() { // drop waits for it
+		defer close(p.done)
+		p.err = caught.Err(func() error { return fetch(ctx, p) })
+	})
+}
+
+// drop forgets the first piece, and gives its memory back.
+func (q *pieces) drop() {
+	p := q.queue[0]
+	p.cancel()
+	<-p.done
+	q.budget.Release(p.held)
+	recycle(p.data)
+	q.queue[0] = nil
+	q.queue = q.queue[1:]
+}
+
+// end is where a queue that is not empty ends.
+func (q *pieces) end() int64 { return q.queue[len(q.queue)-1].end() }
+
+// clear forgets all pieces.
+func (q *pieces) clear() {
+	for len(q.queue) > 0 {
+		q.drop()
+	}
+}
+
+// end is where the piece ends.
+func (p *piece) end() int64 { return p.off + int64(len(p.data)) }
+
+func (p *piece) there() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
 }

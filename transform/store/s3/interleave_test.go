@@ -2,20 +2,20 @@ package s3
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test/bucket"
 )
 
 // world is a few runs of one job that all write one log, in one bucket. They
@@ -24,7 +24,7 @@ import (
 type world struct {
 	t    *testing.T
 	rand *rand.Rand
-	m    *memBucket
+	m    *bucket.Bucket
 	runs []*simRun
 
 	entries int      // made so far
@@ -67,7 +67,9 @@ const (
 func (w *world) start() {
 	r := &simRun{w: w, id: len(w.runs), asks: make(chan string), turn: make(chan simFault)}
 	r.ctx, r.kill = context.WithCancel(w.t.Context())
-	r.s = w.m.store("out/", 2, r.do)
+	client := w.m.Connect(bucket.Weather{Seed: w.rand.Uint64()})
+	client.Steer = r.one
+	r.s = Over(client.Calls(), Location{Bucket: "bucket", Key: "out"}, Options{})
 	w.runs = append(w.runs, r)
 	go func() {
 		defer close(r.asks)
@@ -76,72 +78,39 @@ func (w *world) start() {
 	}()
 }
 
-// do is the run's connection. Contents are read without a turn.
-func (r *simRun) do(req *http.Request) (*http.Response, error) {
-	op, key := operation(req)
-	if op == "get" {
-		return r.w.m.Do(req)
+// one waits for a turn, and makes one request of it. Contents are read without a turn.
+func (r *simRun) one(op s3test.Op, asked string, carryOut func()) error {
+	if op == s3test.Get {
+		carryOut()
+		return nil
 	}
 	if r.dead {
-		return nil, context.Canceled
+		return bucket.ErrDied
 	}
-	if op == "deletes" {
-		return r.deletes(req)
-	}
-	return r.one(op, key, func() (*http.Response, error) { return r.w.m.Do(req) })
-}
-
-// one waits for a turn, and makes one request of it.
-func (r *simRun) one(op, key string, request func() (*http.Response, error)) (*http.Response, error) {
-	r.asks <- op + " " + key
+	r.asks <- string(op) + " " + asked
 	fault := <-r.turn
-	r.w.trace = append(r.w.trace, fmt.Sprintf("%d: %s %s (%d)", r.id, op, key, fault))
+	r.w.trace = append(r.w.trace, fmt.Sprintf("%d: %s %s (%d)", r.id, op, asked, fault))
 	switch fault {
 	case simNever:
-		return nil, errLost
+		return bucket.ErrLost
 	case simDead:
 		r.die()
-		return nil, context.Canceled
+		return bucket.ErrDied
 	}
-	resp, err := request()
-	r.note(op, key)
+	carryOut()
+	r.note(op, asked)
 	switch fault {
 	case simLost:
-		return nil, errLost
+		return bucket.ErrLost
 	case simDeadLater:
 		r.die()
-		return nil, context.Canceled
+		return bucket.ErrDied
 	}
-	return resp, err
-}
-
-// deletes carries out a request that deletes many objects: in no order, and with
-// the requests of others in between.
-func (r *simRun) deletes(req *http.Request) (*http.Response, error) {
-	var in struct {
-		Object []struct{ Key string }
-	}
-	body, _ := io.ReadAll(req.Body)
-	if err := xml.Unmarshal(body, &in); err != nil {
-		return nil, err
-	}
-	r.w.rand.Shuffle(len(in.Object), func(i, j int) { in.Object[i], in.Object[j] = in.Object[j], in.Object[i] })
-	for _, o := range in.Object {
-		_, err := r.one("delete one of", o.Key, func() (*http.Response, error) {
-			r.w.m.mu.Lock()
-			defer r.w.m.mu.Unlock()
-			delete(r.w.m.objects, o.Key)
-			return nil, nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return memReply(req, http.StatusOK, nil, []byte("<DeleteResult/>")), nil
+	return nil
 }
 
 // note remembers what the run may have put.
-func (r *simRun) note(op, key string) {
+func (r *simRun) note(op s3test.Op, key string) {
 	if op == "put" {
 		r.put = key
 	}
@@ -150,12 +119,12 @@ func (r *simRun) note(op, key string) {
 // die ends the process. It may leave a segment of a log that was removed, by
 // another run or by itself.
 func (r *simRun) die() {
-	if o, ok := r.w.m.objects[r.put]; !ok {
-		keys := r.w.m.keys()
+	if o := r.w.m.Get(r.put); o == nil {
+		keys := r.w.m.Keys()
 		r.w.strays = r.w.strays || r.put != "" && len(keys) > 0 && keys[len(keys)-1] > r.put
 	} else {
-		first := r.w.m.objects["out/log/"+o.meta.Get("X-Amz-Meta-Batchmill-Base")]
-		r.w.strays = r.w.strays || first.meta.Get("X-Amz-Meta-Batchmill-Log") != o.meta.Get("X-Amz-Meta-Batchmill-Log")
+		first := r.w.m.Get("out/log/" + o.Meta[metaBase])
+		r.w.strays = r.w.strays || first == nil || first.Meta[metaLog] != o.Meta[metaLog]
 	}
 	r.dead = true
 	r.kill()
@@ -202,11 +171,11 @@ func (r *simRun) read() (string, error) {
 func (w *world) content(t *table) (string, bool) {
 	var log strings.Builder
 	for _, g := range t.segments {
-		o, ok := w.m.objects["out/"+segmentName("log", g.number)]
-		if !ok || strings.Trim(o.tag, `"`) != g.etag {
+		o := w.m.Get("out/" + segmentName("log", g.number))
+		if o == nil || strings.Trim(o.ETag, `"`) != g.etag {
 			return "", false
 		}
-		log.Write(o.data)
+		log.Write(o.Data)
 	}
 	return log.String(), true
 }
@@ -221,6 +190,14 @@ func (r *simRun) work(a store.Appender, log string) {
 				return
 			}
 			log, cuts = "", w.cuts
+			continue
+		case 2:
+			kept := w.rand.IntN(len(log) + 1)
+			w.cut(func() error { return a.Truncate(int64(kept)) }, r)
+			if _, err := a.Write(nil); err != nil {
+				return
+			}
+			log, cuts = log[:kept], w.cuts
 			continue
 		case 1:
 			a.Close()
@@ -270,7 +247,7 @@ func (r *simRun) failed(what string, err error) {
 	case r.dead:
 	case errors.Is(err, store.ErrSuperseded):
 		r.w.fenced++
-	case strings.Contains(err.Error(), errLost.Error()):
+	case strings.Contains(err.Error(), bucket.ErrLost.Error()):
 	case errors.As(err, &damage) && r.w.cuts > 0: // see TestInterleaved
 	default:
 		r.w.t.Errorf("run %d: %s: %v", r.id, what, err)
@@ -340,9 +317,10 @@ func TestInterleaved(t *testing.T) {
 	if testing.Short() {
 		worlds = 40
 	}
+	t.Attr("interleavings", strconv.Itoa(worlds))
 	synced, fenced, damaged := 0, 0, 0
 	for seed := range worlds {
-		w := &world{t: t, m: newMemBucket(), rand: rand.New(rand.NewPCG(uint64(seed), 1))}
+		w := &world{t: t, m: bucket.New("bucket"), rand: rand.New(rand.NewPCG(uint64(seed), 1))}
 		synctest.Test(t, func(t *testing.T) {
 			w.t = t
 			more := 3 + w.rand.IntN(4)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -29,7 +28,7 @@ func newKeys(first aws.CredentialsProvider) *keys {
 		if k.count() == 0 {
 			return first.Retrieve(ctx)
 		}
-		cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
+		cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(sdkLog{}))
 		if err != nil {
 			return aws.Credentials{}, err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/batchmill/batchmill/internal/caught"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
@@ -105,10 +106,14 @@ func (l *listing) pages(ctx context.Context) iter.Seq2[[]store.Info, error] {
 	return func(yield func([]store.Info, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		ahead := make(chan page)
-		go func() {
+		caught.Start(func() {
 			defer close(ahead)
 			for {
-				infos, err := l.page(ctx)
+				var infos []store.Info
+				err := caught.Err(func() (err error) {
+					infos, err = l.page(ctx)
+					return err
+				})
 				select {
 				case ahead <- page{infos: infos, err: err, last: err != nil || l.done}:
 				case <-ctx.Done():
@@ -118,7 +123,7 @@ func (l *listing) pages(ctx context.Context) iter.Seq2[[]store.Info, error] {
 					return
 				}
 			}
-		}()
+		})
 		defer func() {
 			cancel()
 			for range ahead {

@@ -28,7 +28,8 @@ import (
 // Every segment says in its metadata which log it belongs to, and by which
 // number that log begins. The last segment decides: the log is what stands from
 // its base to itself. Lower numbers are what is left of an earlier log, and go with it. To cut a log to nothing is therefore to put one more
-// segment, with its own number as base, and a log is taken over by an
+// segment, with its own number as base. To keep its beginning is to put that once
+// more, and then a segment that names the first of these as base. A log is taken over by an
 // empty segment with the old base. Both fence the run that appended before: its
 // next number is taken.
 //
@@ -42,7 +43,9 @@ import (
 // taken and freed, then by a removal (or a cut, which leaves higher numbers). While
 // the removal lasted, its highest segment was there; and once that was gone, so
 // was every other, the sleeper's first one included. One of both looks
-// finds it, in this order only, and in whatever order the others were deleted.
+// finds it, in this order only, and in whatever order the others were deleted. A run
+// may as well sleep while it removes a log. So it deletes what it has listed only while
+// the beginning that it put stands: with that gone, the numbers may be a new log's.
 const (
 	metaLog  = "batchmill-log"  // the same random text in all segments of a log
 	metaBase = "batchmill-base" // the number of the log's first segment
@@ -86,6 +89,9 @@ type table struct {
 }
 
 func (t *table) last() int64 { return t.base + int64(len(t.segments)) - 1 }
+
+// beginning tells the log from another log, and from itself before it was cut.
+func (t *table) beginning() string { return segmentName(t.log, t.base) }
 
 // segmentName is the name of a log's segment as an object.
 func segmentName(log string, number int64) string {
@@ -324,7 +330,7 @@ func (s *Store) ReadLog(ctx context.Context, name string) (store.Reader, store.I
 	if err != nil {
 		return nil, store.Info{}, wrap("open", s.URI(name), err)
 	}
-	s.logs.Store(name, t.log)
+	s.logs.Store(name, t.beginning())
 	info := store.Info{Name: name, Size: t.size, ModTime: t.segments[len(t.segments)-1].modified}
 	return newLogReader(ctx, s, name, t), info, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -15,41 +16,42 @@ import (
 	"testing"
 
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test/bucket"
 )
 
 func TestDamagedLog(t *testing.T) {
-	drop := func(n int64) func(*memBucket) {
-		return func(m *memBucket) { delete(m.objects, "out/"+segmentName("log", n)) }
+	drop := func(n int64) func(*bucket.Bucket) {
+		return func(m *bucket.Bucket) { m.Delete("out/" + segmentName("log", n)) }
 	}
-	mark := func(n int64, name, value string) func(*memBucket) {
-		return func(m *memBucket) {
+	mark := func(n int64, name, value string) func(*bucket.Bucket) {
+		return func(m *bucket.Bucket) {
 			key := "out/" + segmentName("log", n)
-			o := m.objects[key]
-			o.meta = o.meta.Clone()
-			o.meta.Set(name, value)
-			m.objects[key] = o
+			o := m.Get(key)
+			meta := maps.Clone(o.Meta)
+			meta[name] = value
+			m.PutAs(key, o.Data, meta)
 		}
 	}
 	tests := []struct {
 		name   string
-		damage func(*memBucket)
+		damage func(*bucket.Bucket)
 		where  string // "" for no damage
 	}{
-		{"none", func(*memBucket) {}, ""},
+		{"none", func(*bucket.Bucket) {}, ""},
 		{"the first", drop(1), "0000000001"},
 		{"one between", drop(3), "0000000003"},
 		{"the last", drop(5), ""}, // it looks like a log that has not grown yet
-		{"what is none of ours", func(m *memBucket) {
-			m.put("out/log/x", "out/log/0000000001/y", "out/log/00000000017", "out/log/0000000000")
+		{"what is none of ours", func(m *bucket.Bucket) {
+			putKeys(m, "out/log/x", "out/log/0000000001/y", "out/log/00000000017", "out/log/0000000000")
 		}, ""},
-		{"a foreign object behind", func(m *memBucket) { m.put("out/log/0000000006") }, "0000000006"},
-		{"a base ahead", mark(5, "X-Amz-Meta-Batchmill-Base", "0000000009"), "0000000005"},
-		{"no base", mark(5, "X-Amz-Meta-Batchmill-Base", "-1"), "0000000005"},
-		{"a base of many digits", mark(5, "X-Amz-Meta-Batchmill-Base", strings.Repeat("9", 1000)), "0000000005"},
-		{"a removed log's", mark(5, "X-Amz-Meta-Batchmill-Log", "other"), "0000000005"},
+		{"a foreign object behind", func(m *bucket.Bucket) { putKeys(m, "out/log/0000000006") }, "0000000006"},
+		{"a base ahead", mark(5, metaBase, "0000000009"), "0000000005"},
+		{"no base", mark(5, metaBase, "-1"), "0000000005"},
+		{"a base of many digits", mark(5, metaBase, strings.Repeat("9", 1000)), "0000000005"},
+		{"a removed log's", mark(5, metaLog, "other"), "0000000005"},
 	}
 	for _, test := range tests {
-		s, m := newMemStore(t)
+		m, s := newBucket(Options{})
 		a := mustAppend(t, s, "log", 0)
 		for range 4 {
 			add(t, a, "x")
@@ -75,10 +77,9 @@ func TestDamagedLog(t *testing.T) {
 }
 
 func TestListingOutOfOrder(t *testing.T) {
-	m := newMemBucket()
-	s := m.store("", 1, func(r *http.Request) (*http.Response, error) {
-		return memReply(r, http.StatusOK, nil, []byte("<ListBucketResult><Contents><Key>log/0000000002</Key></Contents>"+
-			"<Contents><Key>log/0000000001</Key></Contents></ListBucketResult>")), nil
+	s := storeOver(Options{Attempts: 1}, func(r *http.Request) (*http.Response, error) {
+		return reply(r, "<ListBucketResult><Contents><Key>out/log/0000000002</Key></Contents>"+
+			"<Contents><Key>out/log/0000000001</Key></Contents></ListBucketResult>"), nil
 	})
 	if _, _, err := s.ReadLog(t.Context(), "log"); err == nil || !strings.Contains(err.Error(), "order") {
 		t.Errorf("error %v", err)
@@ -86,9 +87,9 @@ func TestListingOutOfOrder(t *testing.T) {
 }
 
 // newLongLog is a log of segments of many sizes, some empty, some larger than a piece.
-func newLongLog(t *testing.T) (*Store, *memBucket, []byte) {
+func newLongLog(t *testing.T) (*Store, *bucket.Bucket, []byte) {
 	t.Helper()
-	s, m := newMemStore(t)
+	m, s := newBucket(Options{})
 	r, bytesOf := rand.New(rand.NewPCG(1, 2)), rand.NewChaCha8([32]byte{})
 	var all []byte
 	for i := range 5 {
@@ -115,12 +116,12 @@ func TestLogReader(t *testing.T) {
 		t.Fatalf("%+v, %v", info, err)
 	}
 	defer r.Close()
-	m.counted("get")
+	m.Forget()
 	section := io.NewSectionReader(r, 1000, info.Size-1000)
 	if got, err := io.ReadAll(section); err != nil || !bytes.Equal(got, all[1000:]) {
 		t.Errorf("by section: %d bytes, %v", len(got), err)
 	}
-	if n := m.counted("get"); n > 30+len(all)/logPieceSize {
+	if n := m.Count("get"); n > 30+len(all)/logPieceSize {
 		t.Errorf("%d requests for 30 segments of %d bytes", n, len(all))
 	}
 	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, all) {
@@ -194,7 +195,7 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 
 func TestLogChangesWhileRead(t *testing.T) {
 	for _, name := range []string{"changed", "gone"} {
-		s, m := newMemStore(t)
+		m, s := newBucket(Options{})
 		a := mustAppend(t, s, "log", 0)
 		add(t, a, "one ")
 		add(t, a, "two ")
@@ -203,9 +204,9 @@ func TestLogChangesWhileRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "gone" {
-			delete(m.objects, "out/log/0000000003")
+			m.Delete("out/log/0000000003")
 		} else {
-			m.put("out/log/0000000003")
+			putKeys(m, "out/log/0000000003")
 		}
 		got, err := io.ReadAll(r)
 		var damage *DamageError

@@ -11,7 +11,7 @@ import (
 // TestCheckName: a key of 1,024 bytes is the longest, its prefix included, and
 // nothing is asked to find that out.
 func TestCheckName(t *testing.T) {
-	f, s := newFake(t, Options{})
+	f, s := newBucket(Options{})
 	room := maxKey - len(s.prefix)
 	for _, c := range []struct {
 		name string
@@ -31,7 +31,7 @@ func TestCheckName(t *testing.T) {
 		if created == nil {
 			defer o.Abort()
 		}
-		for how, err := range map[string]error{"check": s.CheckName(c.name), "create": created} {
+		for how, err := range map[string]error{"check": s.CheckName(c.name), "create-upload": created} {
 			if c.says == "" {
 				if err != nil {
 					t.Errorf("%s: a name of %d bytes: %v", how, len(c.name), err)
@@ -47,7 +47,7 @@ func TestCheckName(t *testing.T) {
 	if _, err := s.Stat(t.Context(), strings.Repeat("a", room+1)); !errors.Is(err, store.ErrBadName) {
 		t.Errorf("stat: %v", err)
 	}
-	if len(f.seen) > 0 {
-		t.Errorf("requests were made: %v", f.seen)
+	if n := f.Requests(); n > 0 {
+		t.Errorf("%d requests were made", n)
 	}
 }

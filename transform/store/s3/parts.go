@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/batchmill/batchmill/internal/caught"
 )
 
 // What S3 allows, by its page "Amazon S3 multipart upload limits", and what an
@@ -137,12 +140,22 @@ func (o *object) begin() error {
 	if o.checksum {
 		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
 	}
-	out, err := o.s.client.CreateMultipartUpload(o.ctx, in)
+	ctx, cancel := o.outlasting()
+	defer cancel()
+	out, err := o.s.client.CreateMultipartUpload(ctx, in)
 	if err != nil {
-		return err
+		return cmp.Or(o.ctx.Err(), err)
 	}
 	o.id, err = token(out.UploadId)
-	return err
+	return cmp.Or(o.ctx.Err(), err)
+}
+
+// outlasting is a context that ends cleanupTime after the object's own: an upload
+// whose beginning is cut off has an id that nobody is told, and stays until Clean.
+func (o *object) outlasting() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(o.ctx))
+	stop := context.AfterFunc(o.ctx, func() { time.AfterFunc(cleanupTime, cancel) })
+	return ctx, func() { stop(); cancel() }
 }
 
 // token is an ETag or an upload's id. What the service gives is kept for every
@@ -165,12 +178,23 @@ func (o *object) send(b block) error {
 		return err
 	}
 	index := len(o.parts) - 1
-	go func() {
-		p, err := o.sendPart(int32(index+1), b.b)
-		o.s.give(b)
-		o.results <- result{index, p, err}
-	}()
+	o.behind(index, func() (part, error) {
+		defer o.s.give(b)
+		return o.sendPart(int32(index+1), b.b)
+	})
 	return nil
+}
+
+// behind makes the part with that index in a goroutine, for collect.
+func (o *object) behind(index int, send func() (part, error)) {
+	caught.Start(func() {
+		r := result{index: index}
+		r.err = caught.Err(func() (err error) {
+			r.part, err = send()
+			return err
+		})
+		o.results <- r
+	})
 }
 
 // next makes a place for one more part, and waits while too many are under way.

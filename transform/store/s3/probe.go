@@ -13,7 +13,7 @@ import (
 
 // sums tells whether requests may carry CRC64NVME sums: to Amazon always,
 // elsewhere when Probe has found that the service takes them.
-func (s *Store) sums() bool { return s.checksum.Load() || isAmazon(s.client) }
+func (s *Store) sums() bool { return s.checksum.Load() || amazonHost(s.client.Endpoint) }
 
 // permitted names what the credentials do not allow, where err says that
 // they do not.
@@ -117,7 +117,8 @@ func (p *probe) ask(ctx context.Context, q question) error {
 		if lookErr != nil {
 			return errors.Join(explain(err), fmt.Errorf("whether the probe's object was there could not be seen: %w", explain(lookErr)))
 		}
-		switch stands := found.nonce == p.made; {
+		// Another run that begins ends the uploads that it finds, and leaves the object.
+		switch stands := found.nonce == p.made && !isNoSuchUpload(err); {
 		case !stands && remade < mostRemade:
 			if err := p.remake(ctx); err != nil {
 				return err
@@ -144,7 +145,7 @@ func unsafe(err error, what string) error {
 // other than Amazon's refuses it: what it does not like may be the sum.
 func (p *probe) withSums(request func() error) error {
 	err := request()
-	if refused := status(err); p.checksum && !isAmazon(p.s.client) &&
+	if refused := status(err); p.checksum && !amazonHost(p.s.client.Endpoint) &&
 		(refused == http.StatusBadRequest || refused == http.StatusNotImplemented) {
 		p.checksum = false
 		err = request()
@@ -152,15 +153,21 @@ func (p *probe) withSums(request func() error) error {
 	return err
 }
 
-// make puts the object, which nobody else can have made.
-func (p *probe) make(ctx context.Context) error {
-	p.buf, p.seen = block{b: probeBody}, ""
-	p.mark()
-	err := p.put(ctx)
-	if err != nil {
-		_, err = p.settle(ctx, err)
+// make puts the object, under a name that nobody else uses. A name that is taken was taken by
+// an earlier try of the put, whose answer was lost, and whose object another run removed
+// before settle saw whose it was. Then the object is made anew.
+func (p *probe) make(ctx context.Context) (err error) {
+	for try := 0; try <= mostRemade; try++ {
+		p.buf, p.parts, p.seen = block{b: probeBody}, nil, ""
+		p.mark()
+		if err = p.put(ctx); err != nil {
+			_, err = p.settle(ctx, err)
+		}
+		p.made = p.nonce
+		if !isPrecondition(err) {
+			break
+		}
 	}
-	p.made = p.nonce
 	p.mark()
 	return err
 }

@@ -7,25 +7,16 @@ import (
 	"testing"
 
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test/bucket"
 )
-
-// wantEmpty checks that a probe left nothing behind.
-func (f *fake) wantEmpty() {
-	f.t.Helper()
-	f.wantNoUploads()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for key := range f.objects {
-		f.t.Errorf("%s was left", key)
-	}
-}
 
 // TestProbe: a service that honours conditions passes, and whether it takes sums
 // is known from then on.
 func TestProbe(t *testing.T) {
 	for _, noSums := range []bool{false, true} {
-		f, s := newFake(t, Options{})
-		f.noSums = noSums
+		f, s := newBucket(Options{})
+		f.NoSums = noSums
 		s.checksum.Store(noSums) // what it was taken for before
 		if err := s.Probe(t.Context(), "_batchmill"); err != nil {
 			t.Errorf("probe: %v", err)
@@ -33,7 +24,7 @@ func TestProbe(t *testing.T) {
 		if s.sums() == noSums {
 			t.Errorf("a service without sums: %t, but they are sent: %t", noSums, s.sums())
 		}
-		f.wantEmpty()
+		wantEmpty(t, f)
 	}
 }
 
@@ -47,10 +38,10 @@ func TestProbeIgnored(t *testing.T) {
 		"complete If-Match":      "If-Match of an upload's completion",
 	} {
 		t.Run(ignored, func(t *testing.T) {
-			f, s := newFake(t, Options{})
-			f.ignores = ignored
+			f, s := newBucket(Options{})
+			f.Ignores = ignored
 			wantProbeError(t, s.Probe(t.Context(), ""), store.ErrUnsafe, says)
-			f.wantEmpty()
+			wantEmpty(t, f)
 		})
 	}
 }
@@ -60,7 +51,7 @@ func TestProbeIgnored(t *testing.T) {
 func TestProbeRemoved(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		op      string
+		op      s3test.Op
 		n       int // the request before which it happens, counted by the operation
 		times   int // 0: before all later ones too
 		uploads bool
@@ -73,7 +64,7 @@ func TestProbeRemoved(t *testing.T) {
 		{"before the read", "get", 1, 1, false, "", nil, ""},
 		{"before an upload is completed", "complete", 1, 1, false, "", nil, ""},
 		{"before an upload over another version is completed", "complete", 2, 1, false, "", nil, ""},
-		{"with the upload, before its part", "part", 1, 1, true, "", nil, ""},
+		{"with the upload, before its part", "upload-part", 1, 1, true, "", nil, ""},
 		{"with the upload, before its completion", "complete", 2, 1, true, "", nil, ""},
 		{"three times", "get", 1, 3, false, "", nil, ""},
 		{"again and again", "get", 1, 0, false, "", nil, "wait for other runs"},
@@ -81,11 +72,14 @@ func TestProbeRemoved(t *testing.T) {
 		{"at a service that ignores the condition of reads", "get", 1, 1, false, "get If-Match", store.ErrUnsafe, "If-Match of a read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f, s := newFake(t, Options{})
-			f.ignores = c.ignores
-			f.onBefore(func(op string, n int) {
+			f, s := newBucket(Options{})
+			f.Ignores = c.ignores
+			f.Fault = before(func(op s3test.Op, n int) {
 				if op == c.op && n >= c.n && (c.times == 0 || n < c.n+c.times) {
-					f.removeAll(c.uploads)
+					f.Clear()
+					if c.uploads {
+						f.EndUploads()
+					}
 				}
 			})
 			switch err := s.Probe(t.Context(), "_batchmill"); {
@@ -97,17 +91,8 @@ func TestProbeRemoved(t *testing.T) {
 					t.Errorf("probe: %v, which is a verdict", err)
 				}
 			}
-			f.wantEmpty()
+			wantEmpty(t, f)
 		})
-	}
-}
-
-func (f *fake) removeAll(uploads bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	clear(f.objects)
-	if uploads {
-		clear(f.uploads)
 	}
 }
 
@@ -122,30 +107,31 @@ func wantProbeError(t *testing.T, err, want error, says string) {
 // TestProbeFaults: what is no answer to the question is no verdict.
 func TestProbeFaults(t *testing.T) {
 	for _, c := range []struct {
-		op, fault string
-		times     int
-		want      error
-		says      string // "": the probe passes
+		op    s3test.Op
+		fault string
+		times int
+		want  error
+		says  string // "": the probe passes
 	}{
 		{"put", "done lost", 1, nil, ""}, // the second attempt meets a 412, which is our own
 		{"complete", "lost", 1, nil, ""},
 		{"put", "SlowDown", 1, nil, ""},
 		{"put", "AccessDenied", 0, nil, "s3:PutObject"},
-		{"create", "AccessDenied", 0, nil, "s3:PutObject"},
+		{"create-upload", "AccessDenied", 0, nil, "s3:PutObject"},
 		{"get", "AccessDenied", 0, nil, "s3:GetObject"},
 		{"delete", "AccessDenied", 0, nil, "s3:DeleteObject"},
 		{"abort", "AccessDenied", 0, nil, "s3:AbortMultipartUpload"},
 		{"put", "NotImplemented", 0, store.ErrUnsafe, "does not know"},
 		{"complete", "NotImplemented", 0, store.ErrUnsafe, "does not know"},
 	} {
-		t.Run(c.op+" "+c.fault, func(t *testing.T) {
-			f, s := newFake(t, Options{})
-			f.onFault(func(op string, n int) string {
+		t.Run(string(c.op)+" "+c.fault, func(t *testing.T) {
+			f, s := newBucket(Options{})
+			f.Fault = func(op s3test.Op, _ string, n int) string {
 				if op == c.op && (c.times == 0 || n <= c.times) {
 					return c.fault
 				}
 				return ""
-			})
+			}
 			err := s.Probe(t.Context(), "_batchmill")
 			if c.says == "" && err != nil {
 				t.Errorf("probe: %v", err)
@@ -157,7 +143,7 @@ func TestProbeFaults(t *testing.T) {
 				}
 			}
 			if c.op != "abort" && c.op != "delete" {
-				f.wantEmpty()
+				wantEmpty(t, f)
 			}
 		})
 	}
@@ -165,11 +151,11 @@ func TestProbeFaults(t *testing.T) {
 
 // TestProbeCancelled: a probe that is cut off removes what it made.
 func TestProbeCancelled(t *testing.T) {
-	for _, at := range []string{"put", "get", "part", "complete"} {
-		t.Run(at, func(t *testing.T) {
-			f, s := newFake(t, Options{})
+	for _, at := range []s3test.Op{"put", "get", "upload-part", "complete"} {
+		t.Run(string(at), func(t *testing.T) {
+			f, s := newBucket(Options{})
 			ctx, cancel := context.WithCancel(t.Context())
-			f.onBefore(func(op string, n int) {
+			f.Fault = before(func(op s3test.Op, n int) {
 				if op == at && (op != "put" || n == 2) {
 					cancel()
 				}
@@ -177,7 +163,46 @@ func TestProbeCancelled(t *testing.T) {
 			if err := s.Probe(ctx, "dir"); err != context.Canceled {
 				t.Errorf("probe: %v", err)
 			}
-			f.wantEmpty()
+			wantEmpty(t, f)
 		})
 	}
+}
+
+// TestProbeBesideAnother: a run that begins at the same time ends the probe's upload,
+// and leaves its object, or removes the object where the answer to making it anew is lost.
+func TestProbeBesideAnother(t *testing.T) {
+	for op, other := range map[s3test.Op]func(*bucket.Bucket){
+		s3test.UploadPart: (*bucket.Bucket).EndUploads,
+		s3test.Complete:   (*bucket.Bucket).Clear,
+	} {
+		f, s := newBucket(Options{})
+		f.Fault = func(now s3test.Op, _ string, n int) string {
+			if now == op && n == 1 {
+				other(f)
+			}
+			return map[bool]string{true: "done lost"}[now == s3test.Put && n == 4]
+		}
+		if err := s.Probe(t.Context(), "_batchmill"); err != nil {
+			t.Errorf("interfered with before a %s: %v", op, err)
+		}
+		wantEmpty(t, f)
+	}
+}
+
+// TestProbeRemovedUnseen: the answer to the put that makes the probe's object is lost, and
+// another run removes the object before the probe has looked whose it is.
+func TestProbeRemovedUnseen(t *testing.T) {
+	f, s := newBucket(Options{})
+	removed := false
+	f.Fault = func(now s3test.Op, _ string, n int) string {
+		if now == s3test.Head && !removed {
+			removed = true
+			f.Clear()
+		}
+		return map[bool]string{true: "done lost"}[now == s3test.Put && n == 1]
+	}
+	if err := s.Probe(t.Context(), "_batchmill"); err != nil || !removed {
+		t.Errorf("probe: %v, removed: %v", err, removed)
+	}
+	wantEmpty(t, f)
 }

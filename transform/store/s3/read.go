@@ -39,7 +39,7 @@ func (s *Store) Open(ctx context.Context, name string) (store.Reader, store.Info
 	if err := s.begin(ctx, "open", name); err != nil {
 		return nil, store.Info{}, err
 	}
-	r := &reader{s: s, v: version{key: s.key(name), uri: s.URI(name)}, chunks: chunks{at: map[int64]*chunk{}}}
+	r := &reader{s: s, v: version{key: s.key(name), uri: s.URI(name)}, chunks: chunks{at: map[int64]*chunk{}}, stretches: pieces{budget: s.reading}}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	info, err := r.begin()
 	for try := 1; errors.Is(err, ErrChanged) && try < s.o.Attempts && ctx.Err() == nil; try++ {
@@ -50,6 +50,7 @@ func (s *Store) Open(ctx context.Context, name string) (store.Reader, store.Info
 		return nil, store.Info{}, wrap("open", s.URI(name), err)
 	}
 	info.Name = name
+	r.info = info
 	return r, info, nil
 }
 
@@ -58,6 +59,7 @@ func (s *Store) Open(ctx context.Context, name string) (store.Reader, store.Info
 type reader struct {
 	s      *Store
 	v      version
+	info   store.Info // of that version
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -71,21 +73,12 @@ type reader struct {
 	chunks   chunks
 
 	// For Read alone.
-	pos   int64      // what Read gives next
-	asked int64      // up to where stretches were asked for
-	queue []*stretch // in order; the first is being read
-	read  int        // stretches that were read
-	whole *stream    // where the service ignores ranges: the response with everything
-	err   error      // why Read gives no more
-}
-
-// A stretch is a part of the object that is on its way, or there.
-type stretch struct {
-	off  int64
-	data []byte
-	held int64         // what the budget was charged for it
-	done chan struct{} // closed when data is there, or err
-	err  error
+	pos       int64   // what Read gives next
+	asked     int64   // up to where stretches were asked for
+	stretches pieces  // the first is being read
+	read      int     // stretches that were read
+	whole     *stream // where the service ignores ranges: the response with everything
+	err       error   // why Read gives no more
 }
 
 // begin fetches the object's beginning.
@@ -119,7 +112,7 @@ func (r *reader) begin() (store.Info, error) {
 	if st.rc != nil { // it has more than was asked for
 		r.whole = st
 	}
-	return store.Info{Size: a.size, ModTime: a.modified, ETag: a.etag}, nil
+	return store.Info{Size: a.size, ModTime: a.modified, ETag: a.etag, Encoding: aws.ToString(out.ContentEncoding)}, nil
 }
 
 // beginEmpty makes sure that the object is empty.
@@ -135,6 +128,9 @@ func (r *reader) beginEmpty() (store.Info, error) {
 	r.v.size, r.v.etag, r.asked = 0, unquote(out.ETag), 0
 	return store.Info{ModTime: when(out.LastModified), ETag: r.v.etag}, nil
 }
+
+// Stat is what Open found: every request asks for that version.
+func (r *reader) Stat() (store.Info, error) { return r.info, nil }
 
 // giveHeld gives back what is held beyond need.
 func (r *reader) giveHeld(held *int64, need int64) {
@@ -210,29 +206,27 @@ func (r *reader) readHead(p []byte) int {
 // allows one more to be on its way.
 func (r *reader) readStretch(p []byte) (int, error) {
 	r.ahead(min(r.read+2, mostStretches+1))
-	if len(r.queue) == 0 {
+	if len(r.stretches.queue) == 0 {
 		r.ask(leastStretch, 0) // the budget has nothing; this much is always allowed
 	}
-	first := r.queue[0]
+	first := r.stretches.queue[0]
 	<-first.done
 	if first.err != nil {
 		return 0, first.err
 	}
 	n := copy(p, first.data[r.pos-first.off:])
 	r.pos += int64(n)
-	if r.pos == first.off+int64(len(first.data)) {
-		r.queue[0] = nil
-		r.queue = r.queue[1:]
+	if r.pos == first.end() {
 		r.read++
-		r.drop(first)
+		r.stretches.drop()
 	}
 	return n, nil
 }
 
 // ahead asks for stretches until the queue has most of them, or memory is short.
 func (r *reader) ahead(most int) {
-	for len(r.queue) < most && r.asked < r.v.size {
-		if r.whole != nil && len(r.queue) > 0 && !r.queue[len(r.queue)-1].there() {
+	for n := len(r.stretches.queue); n < most && r.asked < r.v.size; n++ {
+		if r.whole != nil && n > 0 && !r.stretches.queue[n-1].there() {
 			return // there is one response, and it is in use
 		}
 		size := roomFor(min(largeStretch, r.v.size-r.asked))
@@ -251,35 +245,21 @@ func roomFor(n int64) int64 {
 // ask starts to fetch the next size bytes, for which held is charged.
 func (r *reader) ask(size, held int64) {
 	n := min(size, r.v.size-r.asked)
-	p := &stretch{off: r.asked, data: memory(size)[:n], held: held, done: make(chan struct{})}
+	p := &piece{off: r.asked, data: memory(size)[:n], held: held}
 	r.asked += n
-	r.queue = append(r.queue, p)
-	r.flights.Go(func() {
-		defer close(p.done)
-		st := r.whole
-		if st == nil {
-			st = &stream{s: r.s, v: &r.v}
-		}
-		if p.err = st.read(r.ctx, p.data, p.off, p.off+n); p.err != nil {
-			st.close()
-		}
-	})
+	r.stretches.ask(r.ctx, p, r.fetchStretch)
 }
 
-func (p *stretch) there() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
+func (r *reader) fetchStretch(ctx context.Context, p *piece) error {
+	st := r.whole
+	if st == nil {
+		st = &stream{s: r.s, v: &r.v}
 	}
-}
-
-// drop gives a stretch's memory back. Nothing fetches or reads it any more.
-func (r *reader) drop(p *stretch) {
-	recycle(p.data)
-	p.data = nil
-	r.giveHeld(&p.held, 0)
+	err := st.read(ctx, p.data, p.off, p.end())
+	if err != nil {
+		st.close()
+	}
+	return err
 }
 
 // Close ends what is under way and gives all memory back. What still reads
@@ -293,10 +273,7 @@ func (r *reader) Close() error {
 	}
 	r.closed = true
 	r.flights.Wait()
-	for _, p := range r.queue {
-		r.drop(p)
-	}
-	r.queue = nil
+	r.stretches.clear()
 	if r.whole != nil {
 		r.whole.close()
 	}

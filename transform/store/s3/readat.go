@@ -5,6 +5,8 @@ import (
 	"io/fs"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/batchmill/batchmill/internal/caught"
 )
 
 const (
@@ -139,7 +141,7 @@ func (r *reader) direct(p []byte, off int64) error {
 			defer st.close()
 			return st.read(ctx, part, at, at+int64(len(part)))
 		}
-		g.Go(fetch)
+		caught.Go(g, fetch)
 	}
 	return g.Wait()
 }
@@ -228,7 +230,7 @@ func (r *reader) fetch(first, last int64) {
 		list = append(list, c)
 	}
 	if len(list) > 0 {
-		r.flights.Go(func() { r.fill(list) })
+		caught.In(&r.flights, func() { r.fill(list) })
 	}
 }
 
@@ -241,7 +243,7 @@ func (r *reader) fill(list []*chunk) {
 	var err error
 	for _, c := range list {
 		if err == nil {
-			err = st.read(r.ctx, c.data, c.index*chunkSize, end)
+			err = caught.Err(func() error { return st.read(r.ctx, c.data, c.index*chunkSize, end) })
 		}
 		r.settle(c, err)
 	}

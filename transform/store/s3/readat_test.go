@@ -168,6 +168,7 @@ func TestRandomReads(t *testing.T) {
 			data := randomBytes(1 + rng.IntN(12_000_000))
 			o := quick
 			o.Memory = 2 << (20 + rng.IntN(5))
+			o.Attempts = 50 // none of it is meant to last
 			f, s := serve(t, data, o)
 			f.ignoreRange = seed%4 == 3
 			var mu sync.Mutex
@@ -186,7 +187,6 @@ func TestRandomReads(t *testing.T) {
 				}
 				return fault{}
 			}
-			s.o.Attempts = 50 // none of it is meant to last
 			r := f.open(s)
 			within(t, func() {
 				var wg sync.WaitGroup

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/batchmill/batchmill/internal/caught"
 	"github.com/batchmill/batchmill/transform/store"
 )
 
@@ -36,6 +37,9 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err == nil {
 		err = r.one(ctx, s.key(name))
 	}
+	if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, store.ErrSuperseded) {
+		err = ended
+	}
 	return wrap("remove", s.URI(name), err)
 }
 
@@ -47,6 +51,11 @@ type remover struct {
 
 func (r *remover) below(ctx context.Context, folder string) error {
 	err := r.s.walk(ctx, folder, "", pageKeys, func(objects []types.Object) (bool, error) {
+		for _, end := range r.ends {
+			if err := end.stands(ctx); err != nil {
+				return false, err
+			}
+		}
 		var keys []string
 		for _, o := range objects {
 			last, err := r.lasts(ctx, *o.Key)
@@ -125,6 +134,12 @@ func (a *appender) remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(left) == 0 {
+		return nil // by another run
+	}
+	if err := a.stands(ctx); err != nil {
+		return err
+	}
 	var numbers []int64
 	for _, g := range left {
 		if g.number < a.last {
@@ -135,6 +150,20 @@ func (a *appender) remove(ctx context.Context) error {
 		return err
 	}
 	return a.removeEnd(ctx)
+}
+
+// stands makes sure that the segment which ended a log is there, so that what was
+// listed before with lower numbers belongs to that log. A run that slept may find its
+// end gone, and a new log with the same numbers; the error is ErrSuperseded then.
+func (a *appender) stands(ctx context.Context) error {
+	if a == nil { // it is no log
+		return nil
+	}
+	found, err := a.s.headSegment(ctx, a.name, a.last)
+	if isMissing(err) || err == nil && found.nonce != a.nonce() {
+		return store.ErrSuperseded
+	}
+	return err
 }
 
 // removeEnd removes the empty log that a began, unless another run has taken it
@@ -241,7 +270,7 @@ func (s *Store) deleteEach(ctx context.Context, keys []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.o.Concurrency)
 	for _, key := range keys {
-		group.Go(func() error {
+		caught.Go(group, func() error {
 			_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
 			if isMissing(err) {
 				return nil

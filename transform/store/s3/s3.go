@@ -14,6 +14,7 @@
 //	log.go       the answer log as numbered segments, and who owns it
 //	clean.go     uploads that nobody will finish
 //	probe.go     whether the service keeps what the rest relies on
+//	internal/calls  the requests by name: tests answer them from memory
 //
 // Requests that the service may repeat without harm are retried by the SDK, and
 // nowhere else. What remains ambiguous after its last attempt (was the object
@@ -27,10 +28,10 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3/internal/calls"
 )
 
 var (
@@ -49,7 +50,7 @@ const maxKey = 1024
 
 // A Store is a bucket, or a folder of it: its objects' keys begin with one prefix.
 type Store struct {
-	client *s3.Client
+	client calls.Client
 	bucket string
 	prefix string // of all keys: "" or a folder with its final slash
 	o      Options
@@ -76,6 +77,13 @@ func Open(ctx context.Context, at Location, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Over(calls.Of(client), at, o), nil
+}
+
+// Over is Open for tests: its requests go to a client that answers them without a
+// connection, as the bucket of package s3test/bucket does. Nobody else can make one.
+func Over(client calls.Client, at Location, o Options) *Store {
+	o = o.withDefaults()
 	prefix := strings.Trim(at.Key, "/")
 	if prefix != "" {
 		prefix += "/"
@@ -83,7 +91,7 @@ func Open(ctx context.Context, at Location, o Options) (*Store, error) {
 	return &Store{
 		client: client, bucket: at.Bucket, prefix: prefix, o: o,
 		reading: semaphore.NewWeighted(o.Memory / 2), writing: semaphore.NewWeighted(o.Memory / 2),
-	}, nil
+	}
 }
 
 // URI is s3://bucket/key.

@@ -19,9 +19,9 @@ const (
 	logAhead     = 16 << 20
 )
 
-// logReader reads a log's segments as one. A queue of pieces that follow each
-// other stands for where it reads: a read that goes on where the last one
-// ended fills it up, and any other one begins a new queue.
+// logReader reads a log's segments as one. Its queue of pieces stands for where it
+// reads: a read that goes on where the last one ended fills the queue up, and any
+// other read begins a new one.
 type logReader struct {
 	s      *Store
 	name   string
@@ -33,27 +33,15 @@ type logReader struct {
 	starts []int64  // where they begin, in the log
 	size   int64    // of the log
 
-	mu    sync.Mutex // one read at a time
-	pos   int64      // of Read
-	next  int64      // where the last read ended
-	queue []*logPiece
-	over  bool
-}
-
-// logPiece is a part of one segment, and a goroutine until done is closed.
-type logPiece struct {
-	segment int
-	from    int64 // in the segment
-	off     int64 // in the log
-	held    int64 // of the store's budget for reading
-	cancel  context.CancelFunc
-	done    chan struct{}
-	data    []byte // to be read when done is closed
-	err     error
+	mu     sync.Mutex // one read at a time
+	pos    int64      // of Read
+	next   int64      // where the last read ended
+	pieces pieces     // each is a part of one segment
+	over   bool
 }
 
 func newLogReader(ctx context.Context, s *Store, name string, t *table) *logReader {
-	r := &logReader{s: s, name: name, log: t.log, base: t.base, size: t.size}
+	r := &logReader{s: s, name: name, log: t.log, base: t.base, size: t.size, pieces: pieces{budget: s.reading}}
 	r.ctx, r.stop = context.WithCancel(ctx)
 	at := int64(0)
 	for _, g := range t.segments {
@@ -112,49 +100,47 @@ func (r *logReader) readAt(p []byte, off int64) (n int, err error) {
 func (r *logReader) failed(err error) error { return wrap("read", r.s.URI(r.name), err) }
 
 // piece returns the piece that holds byte at of the log, and sees to those behind it.
-func (r *logReader) piece(at int64) *logPiece {
-	for len(r.queue) > 0 && !r.queue[0].holds(at) {
-		r.drop()
+func (r *logReader) piece(at int64) *piece {
+	q := &r.pieces
+	for len(q.queue) > 0 && (at < q.queue[0].off || at >= q.queue[0].end()) {
+		q.drop()
 	}
-	if len(r.queue) == 0 {
+	if len(q.queue) == 0 {
 		x := r.cut(at)
 		_ = r.charge(x) // or it is beyond the budget: who reads must not wait for others who do
-		r.start(x)
+		q.ask(r.ctx, x, r.fetch)
 	}
-	for end := r.end(); at == r.next && end < r.size && len(r.queue) < logPieces; end = r.end() {
+	for end := q.end(); at == r.next && end < r.size && len(q.queue) < logPieces; end = q.end() {
 		x := r.cut(end)
-		if x.off+int64(cap(x.data))-r.queue[0].off > logAhead || !r.charge(x) {
+		if x.off+int64(cap(x.data))-q.queue[0].off > logAhead || !r.charge(x) {
 			recycle(x.data)
 			break
 		}
-		r.start(x)
+		q.ask(r.ctx, x, r.fetch)
 	}
-	return r.queue[0]
+	return q.queue[0]
 }
 
-func (x *logPiece) holds(at int64) bool { return x.off <= at && at < x.off+int64(len(x.data)) }
-
-// end is where the queue ends, in the log.
-func (r *logReader) end() int64 {
-	x := r.queue[len(r.queue)-1]
-	return x.off + int64(len(x.data))
+// segment is that which holds byte at of the log, and where it begins and ends there.
+// Empty segments hold none.
+func (r *logReader) segment(at int64) (i int, begin, end int64) {
+	i = sort.Search(len(r.starts), func(i int) bool { return r.starts[i] > at }) - 1
+	if i+1 == len(r.starts) {
+		return i, r.starts[i], r.size
+	}
+	return i, r.starts[i], r.starts[i+1]
 }
 
-// cut finds the piece that holds byte at of the log. Empty segments hold none.
-func (r *logReader) cut(at int64) *logPiece {
-	i := sort.Search(len(r.starts), func(i int) bool { return r.starts[i] > at }) - 1
-	end := r.size
-	if i+1 < len(r.starts) {
-		end = r.starts[i+1]
-	}
-	from := (at - r.starts[i]) / logPieceSize * logPieceSize
-	off := r.starts[i] + from
+// cut makes the piece that holds byte at of the log.
+func (r *logReader) cut(at int64) *piece {
+	_, begin, end := r.segment(at)
+	off := at - (at-begin)%logPieceSize
 	size := min(logPieceSize, end-off)
-	return &logPiece{segment: i, from: from, off: off, data: memory(roomFor(size))[:size], done: make(chan struct{})}
+	return &piece{off: off, data: memory(roomFor(size))[:size]}
 }
 
 // charge takes what the piece holds of the store's budget, if there is as much.
-func (r *logReader) charge(x *logPiece) bool {
+func (r *logReader) charge(x *piece) bool {
 	size := int64(cap(x.data))
 	if r.s.reading.TryAcquire(size) {
 		x.held = size
@@ -162,38 +148,14 @@ func (r *logReader) charge(x *logPiece) bool {
 	return x.held > 0
 }
 
-func (r *logReader) start(x *logPiece) {
-	ctx, cancel := context.WithCancel(r.ctx)
-	x.cancel = cancel
-	r.queue = append(r.queue, x)
-	go func() { // drop waits for it
-		defer close(x.done)
-		x.err = r.fetch(ctx, x)
-	}()
-}
-
-// drop forgets the first piece.
-func (r *logReader) drop() {
-	x := r.queue[0]
-	x.cancel()
-	<-x.done
-	r.s.reading.Release(x.held)
-	recycle(x.data)
-	r.queue[0] = nil
-	r.queue = r.queue[1:]
-}
-
 // fetch reads a piece of the segment that was listed, and of no other version of it.
-func (r *logReader) fetch(ctx context.Context, x *logPiece) error {
-	name := segmentName(r.name, r.base+int64(x.segment))
-	end := r.size
-	if x.segment+1 < len(r.starts) {
-		end = r.starts[x.segment+1]
-	}
-	v := version{key: r.s.key(name), uri: r.s.URI(name), etag: r.tags[x.segment], size: end - r.starts[x.segment]}
+func (r *logReader) fetch(ctx context.Context, x *piece) error {
+	i, begin, end := r.segment(x.off)
+	name := segmentName(r.name, r.base+int64(i))
+	v := version{key: r.s.key(name), uri: r.s.URI(name), etag: r.tags[i], size: end - begin}
 	st := &stream{s: r.s, v: &v}
 	defer st.close()
-	err := st.read(ctx, x.data, x.from, x.from+int64(len(x.data)))
+	err := st.read(ctx, x.data, x.off-begin, x.end()-begin)
 	if errors.Is(err, ErrChanged) || isMissing(err) {
 		return r.gone(ctx, v.uri)
 	}
@@ -213,6 +175,11 @@ func (r *logReader) gone(ctx context.Context, uri string) error {
 	return &DamageError{uri, "this segment of the log changed, or went, while it was read"}
 }
 
+// Stat is the log as it was when it was opened: its segments are pinned.
+func (r *logReader) Stat() (store.Info, error) {
+	return store.Info{Name: r.name, Size: r.size}, nil
+}
+
 // Close ends what is under way and waits for it.
 func (r *logReader) Close() error {
 	r.stop()
@@ -222,9 +189,7 @@ func (r *logReader) Close() error {
 		return r.failed(fs.ErrClosed)
 	}
 	r.over = true
-	for len(r.queue) > 0 {
-		r.drop()
-	}
+	r.pieces.clear()
 	return nil
 }
 

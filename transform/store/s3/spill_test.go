@@ -14,7 +14,7 @@ func TestSpill(t *testing.T) {
 	for _, name := range []string{"TMPDIR", "TMP", "TEMP"} {
 		t.Setenv(name, dir)
 	}
-	s, m := newMemStore(t)
+	m, s := newBucket(Options{})
 	f, err := s.Spill(t.Context(), "_work/spill/0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestSpill(t *testing.T) {
 	if !errors.Is(err, fs.ErrClosed) || !errors.As(err, &e) {
 		t.Errorf("write after close: %v", err)
 	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 || len(m.requests) > 0 {
-		t.Errorf("left are %v, %v; requests %v", left, err, m.requests)
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 || m.Requests() > 0 {
+		t.Errorf("left are %v, %v; %d requests", left, err, m.Requests())
 	}
 }

@@ -11,21 +11,22 @@ import (
 	"testing"
 
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3/s3test"
 )
 
 // TestOnePut: what fits into one part is one request and bears its marks.
 func TestOnePut(t *testing.T) {
-	f, s := newFake(t, small)
+	f, s := newBucket(small)
 	s.Own("the job")
 	o := begin(t, s, "a/b.parquet", store.New, strings.Repeat("x", int(small.Part)))
 	if err := o.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if f.count("put") != 1 || f.count("create") != 0 || f.count("head") != 0 {
-		t.Errorf("requests: %v, want one put", f.seen)
+	if f.Count("put") != 1 || f.Count("create-upload") != 0 || f.Count("head") != 0 {
+		t.Errorf("%d requests, want one put", f.Requests())
 	}
-	meta := f.objects["out/a/b.parquet"].meta
-	if meta["X-Amz-Meta-Batchmill-Job"] != "the job" || len(meta["X-Amz-Meta-Batchmill-Nonce"]) != 32 {
+	meta := f.Get("out/a/b.parquet").Meta
+	if meta[metaJob] != "the job" || len(meta[metaNonce]) != 32 {
 		t.Errorf("metadata %q", meta)
 	}
 	if got := *mediaType("a/b.parquet"); got != "application/vnd.apache.parquet" {
@@ -37,7 +38,7 @@ func TestOnePut(t *testing.T) {
 func TestParts(t *testing.T) {
 	for _, size := range []int{1, 8<<10 + 1, 16 << 10, 100_000} {
 		for _, piece := range []int{1 << 20, 1000, 8 << 10} {
-			f, s := newFake(t, small)
+			f, s := newBucket(small)
 			data := random(size)
 			made, err := s.Create(t.Context(), "o", store.New)
 			if err != nil {
@@ -51,13 +52,13 @@ func TestParts(t *testing.T) {
 			if err := made.Commit(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			o := f.objects["out/o"]
-			if !bytes.Equal(o.data, data) {
+			o := f.Get("out/o")
+			if !bytes.Equal(o.Data, data) {
 				t.Errorf("%d bytes in pieces of %d came out different", size, piece)
 			}
-			for i, n := range o.part {
-				if i < len(o.part)-1 && n != 8<<10 || n == 0 {
-					t.Errorf("part %d of %d has %d bytes", i+1, len(o.part), n)
+			for i, n := range o.Parts {
+				if i < len(o.Parts)-1 && n != 8<<10 || n == 0 {
+					t.Errorf("part %d of %d has %d bytes", i+1, len(o.Parts), n)
 				}
 			}
 		}
@@ -93,14 +94,14 @@ func TestPartSizes(t *testing.T) {
 func TestPartFails(t *testing.T) {
 	for fault, ok := range map[string]bool{"InvalidRequest": false, "BadDigest": false, "BadDigest once": true, "lost once": true, "SlowDown once": true} {
 		t.Run(fault, func(t *testing.T) {
-			f, s := newFake(t, small)
+			f, s := newBucket(small)
 			what, once := strings.CutSuffix(fault, " once")
-			f.onFault(func(op string, n int) string {
-				if op == "part" && (n == 2 || n > 2 && !once) {
+			f.Fault = func(op s3test.Op, _ string, n int) string {
+				if op == "upload-part" && (n == 2 || n > 2 && !once) {
 					return what
 				}
 				return ""
-			})
+			}
 			made, err := s.Create(t.Context(), "o", store.New)
 			if err != nil {
 				t.Fatal(err)
@@ -123,7 +124,7 @@ func TestPartFails(t *testing.T) {
 			if err := made.Abort(); err != nil {
 				t.Error(err)
 			}
-			f.wantNoUploads()
+			wantNoUploads(t, f)
 		})
 	}
 }
@@ -132,7 +133,7 @@ func TestPartFails(t *testing.T) {
 // the budget, all come to their end, and hold no more than was promised.
 func TestMemory(t *testing.T) {
 	const objects = 64
-	f, s := newFake(t, Options{Part: 64 << 10, Memory: 2 << 20})
+	f, s := newBucket(Options{Part: 64 << 10, Memory: 2 << 20})
 	made := make([]store.Object, objects)
 	want := make([][]byte, objects)
 	for i := range made {
@@ -168,18 +169,16 @@ func TestMemory(t *testing.T) {
 	}
 	wg.Wait()
 	for i := range want {
-		if got, _ := f.content(fmt.Sprint("out/o", i)); got != string(want[i]) {
+		if got, _ := content(f, fmt.Sprint("out/o", i)); got != string(want[i]) {
 			t.Errorf("object %d holds %d bytes, want %d", i, len(got), len(want[i]))
 		}
 	}
-	if !s.writing.TryAcquire(s.o.Memory / 2) {
-		t.Error("memory was not given back")
-	}
+	wantGiven(t, s)
 }
 
 // TestMemoryAtOnce: writers that share too little memory all come to their end.
 func TestMemoryAtOnce(t *testing.T) {
-	f, s := newFake(t, Options{Part: 64 << 10, Memory: 512 << 10})
+	f, s := newBucket(Options{Part: 64 << 10, Memory: 512 << 10})
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
@@ -191,23 +190,21 @@ func TestMemoryAtOnce(t *testing.T) {
 			if err == nil {
 				err = made.Commit(t.Context())
 			}
-			if got, _ := f.content("out/" + name); err != nil || got != string(data) {
+			if got, _ := content(f, "out/"+name); err != nil || got != string(data) {
 				t.Errorf("%s holds %d bytes, want %d, %v", name, len(got), len(data), err)
 			}
 		})
 	}
 	wg.Wait()
-	if !s.writing.TryAcquire(s.o.Memory / 2) {
-		t.Error("memory was not given back")
-	}
+	wantGiven(t, s)
 }
 
 // TestHostileAnswers: an answer without what it is for, or with too much of
 // it, ends the object.
 func TestHostileAnswers(t *testing.T) {
 	for _, etag := range []string{"", strings.Repeat("e", 2000)} {
-		f, s := newFake(t, small)
-		f.partETag = func() string { return etag }
+		f, s := newBucket(small)
+		f.PartETag = func() string { return etag }
 		o, err := s.Create(t.Context(), "o", store.New)
 		if err != nil {
 			t.Fatal(err)
@@ -220,6 +217,6 @@ func TestHostileAnswers(t *testing.T) {
 			t.Errorf("an ETag of %d bytes: %v", len(etag), err)
 		}
 		_ = o.Abort()
-		f.wantNoUploads()
+		wantNoUploads(t, f)
 	}
 }

@@ -31,7 +31,7 @@ type Faulty struct {
 	from  int64
 	until int64 // the first operation after from that works again
 	after bool
-	err   error
+	err   error // nil panics
 	ops   atomic.Int64
 	fired atomic.Bool
 }
@@ -51,6 +51,11 @@ func FailFrom(s store.Store, n int64, err error) *Faulty {
 // FailAfter does operation n, and then says that it failed: the reply got lost.
 func FailAfter(s store.Store, n int64, err error) *Faulty {
 	return &Faulty{store: s, from: n, until: n + 1, after: true, err: err}
+}
+
+// PanicAt panics in operation n of s, and in no other, without doing it.
+func PanicAt(s store.Store, n int64) *Faulty {
+	return &Faulty{store: s, from: n, until: n + 1}
 }
 
 // Fired tells whether the fault has happened.
@@ -80,6 +85,9 @@ func (f *Faulty) doTorn(op, name string, run func() error, torn func()) error {
 		torn()
 	}
 	f.fired.Store(true)
+	if f.err == nil {
+		panic(op + " " + name)
+	}
 	return &store.Error{Op: op, URI: f.store.URI(name), Err: f.err}
 }
 

@@ -38,6 +38,14 @@ func (r *reader) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, read
 }
 
+func (r *reader) Stat() (info store.Info, err error) {
+	err = r.f.do("stat", r.name, func() error {
+		info, err = r.Reader.Stat()
+		return err
+	})
+	return info, err
+}
+
 // writer is what objects and appenders have in common.
 type writer struct {
 	f    *Faulty

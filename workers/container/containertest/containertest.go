@@ -31,9 +31,13 @@ type Probe struct {
 // An Engine is a client of the real one.
 type Engine struct{ *client.Client }
 
-// Find finds the engine. Where there is none, the test is skipped, and says so.
+// Find finds the engine. Where there is none, the test is skipped, and says so; in
+// short runs, which need nothing but Go, it always is.
 func Find(t testing.TB) Engine {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the tests of containers are left out with -short")
+	}
 	c, err := client.New(client.FromEnv)
 	if err == nil {
 		_, err = c.Ping(t.Context(), client.PingOptions{NegotiateAPIVersion: true})

@@ -7,6 +7,7 @@
 //	sign.go      AWS Signature Version 4
 //	proxy.go     passes requests on, counts them, and lets faults fire
 //	fault.go     the faults by name
+//	bucket       a package of its own: a bucket in memory, which knows the SDK
 //
 // It does not import the AWS SDK: what a test believes about the server must not
 // come from the code that is tested, and tests outside transform/store/s3 use it too.

@@ -173,6 +173,13 @@ func (x *exchange) later(d time.Duration) {
 		case <-x.p.ctx.Done():
 			return
 		}
+		if x.fault.Until != nil {
+			select {
+			case <-x.fault.Until:
+			case <-x.p.ctx.Done():
+				return
+			}
+		}
 		response, err := x.p.upstream.RoundTrip(out)
 		if err != nil {
 			x.p.note(fmt.Sprintf("late %q -> %v", x.key, err))

@@ -23,6 +23,7 @@ type Fault struct {
 	Bytes int64         // of a body: how many are let through
 	Wait  time.Duration // how long; for a stall and a retry after: 0 for none of it
 	Data  []byte        // what somebody else's object holds
+	Until chan struct{} // nil, or what a request that is done late waits for after Wait
 	Fires func()        // is called when it fires, before anything else happens
 }
 

@@ -31,8 +31,8 @@ const (
 // copySource is the header that makes a copy of a put.
 const copySource = "X-Amz-Copy-Source"
 
-// operation tells what a request of path style asks for, and about which key.
-func operation(r *http.Request) (op Op, bucket, key string) {
+// Operation tells what a request of path style asks for, and about which key.
+func Operation(r *http.Request) (op Op, bucket, key string) {
 	bucket, key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	query := r.URL.Query()
 	if key == "" {

@@ -155,7 +155,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // which net/http takes for a broken connection
 	}
 	defer p.handlers.Done()
-	op, _, key := operation(r)
+	op, _, key := Operation(r)
 	x := &exchange{p: p, w: w, r: r, key: key}
 	fault := p.due(op, key)
 	name := ""

@@ -1,0 +1,127 @@
+package workers
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// TestBatchSizeShrinks: after the probe a size is only ever halved, by answers that time out.
+func TestBatchSizeShrinks(t *testing.T) {
+	pool := NewPool(Fleet{}, Limits{})
+	sz := NewSizer(time.Second, 0, pool)
+	sz.Fix(100)
+	sz.fixed = false // as one that was found
+	for range 10 {
+		sz.Answered(nil, nil, 10, time.Second)
+	}
+	for i, want := range []int{100, 100, 50, 50, 50, 25} {
+		sz.Failed(nil, nil, Broken, true)
+		if size, found := sz.Now(); size != want || !found {
+			t.Errorf("after %d timeouts the size is %d, want %d", i+1, size, want)
+		}
+	}
+	sz.Failed(nil, nil, Broken, false)
+	sz.Failed(nil, nil, Failed, false)
+	for range 100 {
+		sz.Answered(nil, nil, 10, time.Second)
+	}
+	for range 19 {
+		sz.Failed(nil, nil, Broken, true)
+	}
+	if size, _ := sz.Now(); size != 25 {
+		t.Errorf("19 timeouts beside 100 answers made it %d", size)
+	}
+	sz.Pressed(10) // smaller ones than those that are cut now
+	sz.Pressed(25)
+	if size, _ := sz.Now(); size != 12 {
+		t.Errorf("too few batches in memory made it %d, want 12", size)
+	}
+	for range 100 {
+		sz.Pressed(math.MaxInt32)
+	}
+	if size, _ := sz.Now(); size != 1 {
+		t.Errorf("the least size is %d", size)
+	}
+}
+
+// TestGivenSizeStays: what the user or a host said does not shrink, and the manifest
+// does not say that it did.
+func TestGivenSizeStays(t *testing.T) {
+	s := NewSizer(time.Second, 100, nil)
+	for range 10 {
+		s.Failed(nil, nil, Broken, true)
+		s.Pressed(100)
+	}
+	if size, _ := s.Now(); size != 100 {
+		t.Errorf("a size of 100 that was given became %d", size)
+	}
+}
+
+// TestABrokenHostEndsNoSearch: while other hosts are at work on a level, a host that
+// fails everything does not decide about its size, however many batches that host fails.
+func TestABrokenHostEndsNoSearch(t *testing.T) {
+	pool := fleet(t, 3, Limits{})
+	var leases []*Lease
+	for i := range int64(3) {
+		leases = append(leases, acquire(t, pool, i, nil)) // one at each host: all are at work
+	}
+	broken, well := leases[0].Member(), leases[1].Member()
+	s := NewSizer(time.Second, 0, pool)
+	for _, want := range []int{1, 4, 16} {
+		size, l, err := s.Next(t.Context())
+		if err != nil || size != want {
+			t.Fatalf("a level of %d, %v, want %d", size, err, want)
+		}
+		for range 100 {
+			s.Cut(l, size, size, 1000)
+			s.Failed(l, broken, Failed, false)
+			s.Resolved(l)
+		}
+		if size, found := s.Now(); found {
+			t.Fatalf("one of three hosts failed batches of %d, and the size is said to be %d", want, size)
+		}
+		s.Answered(l, well, size, time.Millisecond)
+	}
+}
+
+// TestNoAnswerEndsNoSearch: hosts that all fail at first, as while they load, tell nothing
+// about sizes: there is no smaller one to go back to.
+func TestNoAnswerEndsNoSearch(t *testing.T) {
+	pool := fleet(t, 2, Limits{})
+	s := NewSizer(time.Second, 0, pool)
+	_, l, _ := s.Next(t.Context())
+	for i := range mostUnanswered * leastAnswers {
+		s.Cut(l, 1, 1, 1000)
+		s.Failed(l, pool.Members()[i%2], Failed, false)
+		s.Resolved(l)
+	}
+	s.Answered(l, pool.Members()[0], 1, time.Millisecond)
+	if size, found := s.Now(); size != 4 || found {
+		t.Errorf("after a good answer the size is %d (found: %v), want a level of 4", size, found)
+	}
+}
+
+// TestAllHostsDecide: batches of a size that no host answers end the search, at a size
+// that hosts have answered.
+func TestAllHostsDecide(t *testing.T) {
+	pool := fleet(t, 2, Limits{})
+	s := NewSizer(time.Second, 0, pool)
+	_, l, _ := s.Next(t.Context())
+	for _, m := range pool.Members() {
+		s.Answered(l, m, 1, time.Millisecond)
+	}
+	for i := 0; i < 100; i++ {
+		size, l, err := s.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l == nil {
+			return
+		}
+		s.Cut(l, size, size, 1000)
+		s.Failed(l, pool.Members()[i%2], Broken, true)
+		s.Resolved(l)
+	}
+	t.Error("100 batches in a row were broken off, and the search goes on")
+}
