@@ -129,6 +129,7 @@ type rawFile struct {
 	pages   []rawPage
 	rows    int64
 	edit    func(*format.FileMetaData) // changes the footer
+	wire    func([]byte) []byte        // changes the bytes of each page header and of the footer; nil leaves them
 }
 
 func marshal(v any) []byte {
@@ -141,8 +142,11 @@ func marshal(v any) []byte {
 
 func (r rawFile) bytes() []byte {
 	out := []byte(magic)
+	if r.wire == nil {
+		r.wire = func(b []byte) []byte { return b }
+	}
 	for _, p := range r.pages {
-		out = append(append(out, marshal(&p.header)...), p.body...)
+		out = append(append(out, r.wire(marshal(&p.header))...), p.body...)
 	}
 	r.element.Name = "x"
 	chunk := format.ColumnMetaData{Type: r.element.Type.V, PathInSchema: []string{"x"}, Codec: r.codec, NumValues: r.rows,
@@ -153,7 +157,7 @@ func (r rawFile) bytes() []byte {
 	if r.edit != nil {
 		r.edit(&meta)
 	}
-	return withFooter(out, marshal(&meta))
+	return withFooter(out, r.wire(marshal(&meta)))
 }
 
 func withFooter(body, footer []byte) []byte {

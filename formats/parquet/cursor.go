@@ -83,8 +83,11 @@ func (c *cursor) next() error {
 	switch {
 	case size < 0 || int64(size) > c.end-c.pos:
 		return fmt.Errorf("a page of %d bytes with %d left in its chunk", size, c.end-c.pos)
-	case h.UncompressedPageSize < 0 || max(size, int(h.UncompressedPageSize)) > c.w.o.MaxPage:
-		return fmt.Errorf("a page of %d bytes, %d decompressed, is larger than %d, a quarter of the memory; raise --memory", size, h.UncompressedPageSize, c.w.o.MaxPage)
+	case h.UncompressedPageSize < 0:
+		return fmt.Errorf("a page of %d bytes, decompressed", h.UncompressedPageSize)
+	case max(size, int(h.UncompressedPageSize)) > c.w.o.MaxPage:
+		return c.w.o.tooSmall(fmt.Sprintf("a page of %d bytes, %d decompressed, is larger than the %d bytes that a page may have",
+			size, h.UncompressedPageSize, c.w.o.MaxPage), int64(max(size, int(h.UncompressedPageSize))), 0)
 	}
 	switch {
 	case h.Type == format.DataPage && h.DataPageHeader.Valid, h.Type == format.DataPageV2 && h.DataPageHeaderV2.Valid:
@@ -126,8 +129,10 @@ func (c *cursor) dictionary(h *format.PageHeader, size int) error {
 		return errors.New("a second dictionary")
 	case d.Encoding != format.Plain && d.Encoding != oldDictionary:
 		return fmt.Errorf("a dictionary encoded as %s", d.Encoding)
-	case n < 0 || n > c.w.o.MaxPage/max(1, c.leaf.width):
+	case n < 0:
 		return fmt.Errorf("a dictionary of %d values", n)
+	case n > c.w.o.MaxPage/max(1, c.leaf.width):
+		return c.w.o.tooSmall(fmt.Sprintf("a dictionary of %d values takes more than %d bytes", n, c.w.o.MaxPage), int64(n)*int64(max(1, c.leaf.width)), 0)
 	}
 	packed, err := c.body(&c.w.packed, size)
 	if err != nil {

@@ -9,10 +9,11 @@ import (
 	"slices"
 
 	pq "github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
+	wire "github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
 const (
@@ -62,7 +63,7 @@ func Open(src io.ReaderAt, size int64, o Options) (f *File, err error) {
 	case cost > int64(f.o.MaxFooter):
 		return fail("the footer takes about %d bytes of memory, more than %d", cost, f.o.MaxFooter)
 	}
-	if err := unmarshal(footer[:n], f.meta); err != nil {
+	if err := f.decode(footer[:n]); err != nil {
 		return fail("the footer is broken: %v", err)
 	}
 	if f.meta.EncryptionAlgorithm.Value != nil {
@@ -75,6 +76,19 @@ func Open(src io.ReaderAt, size int64, o Options) (f *File, err error) {
 		return fail("%v", err)
 	}
 	return f, f.readGroups()
+}
+
+// unread are the parts of a footer that nothing here looks at: keys and values,
+// orders, page counts, histograms and the bounds of shapes on a map.
+// parquet-go would refuse a file for a key without a value.
+var unread = thrift.Cut{5: nil, 7: nil, 4: {4: nil, 1: {3: {8: nil, 13: nil, 16: nil, 17: nil}}}}
+
+func (f *File) decode(footer []byte) error {
+	footer, err := thrift.Without(footer, unread)
+	if err != nil {
+		return err
+	}
+	return unmarshal(footer, f.meta)
 }
 
 // readFooter finds the footer by the file's last bytes and reads it.
@@ -198,8 +212,8 @@ func (f *File) NumRows() int64 { return f.meta.NumRows }
 // RowGroups are the file's row groups in order, the file's own slice.
 func (f *File) RowGroups() []RowGroup { return f.groups }
 
-// Metadata is the footer as it stood, checked by [Open]. The footer is the
-// file's own, and must not be changed.
+// Metadata is the footer, checked by [Open], without its keys and values, orders
+// and histograms. The footer is the file's own, and must not be changed.
 func (f *File) Metadata() *format.FileMetaData { return f.meta }
 
 // Elements are the schema elements of top-level column i: the column's
@@ -211,8 +225,8 @@ func (f *File) Leaves(i int) (first, end int) { return f.columns[i].first, f.col
 
 // unmarshal decodes the struct that data is. The content of v may alias data.
 func unmarshal(data []byte, v any) error {
-	var compact thrift.CompactProtocol
-	return thrift.NewDecoder(compact.NewReaderFromBytes(data)).Decode(v)
+	var compact wire.CompactProtocol
+	return wire.NewDecoder(compact.NewReaderFromBytes(data)).Decode(v)
 }
 
 func isUnknown(e *format.SchemaElement) bool {
@@ -226,13 +240,14 @@ func isUnknown(e *format.SchemaElement) bool {
 func (f *File) Message() (schema *pq.Schema, err error) {
 	defer guard(&err)
 	bare := format.FileMetaData{Version: 1, Schema: slices.Clone(f.meta.Schema)}
+	bare.Schema[0].Type.Valid = false // the root's own type means nothing, and parquet-go refuses a root with a type
 	for i := range bare.Schema {
 		// A column of nulls alone: parquet-go would write the column without its physical type.
 		if e := &bare.Schema[i]; isUnknown(e) {
 			e.LogicalType = format.LogicalType{}
 		}
 	}
-	footer, err := thrift.Marshal(new(thrift.CompactProtocol), &bare)
+	footer, err := wire.Marshal(new(wire.CompactProtocol), &bare)
 	if err != nil {
 		return nil, &FormatError{Offset: f.footer, Message: fmt.Sprintf("the schema cannot be written: %v", err)}
 	}

@@ -310,7 +310,7 @@ func TestMemory(t *testing.T) {
 	f := open(t, data, Options{Memory: 4 << 20})
 	_, err := read(f, nil, wide)
 	var bad *FormatError
-	if !errors.As(err, &bad) || !strings.Contains(err.Error(), "raise --memory") {
+	if !errors.As(err, &bad) || !strings.Contains(err.Error(), "take more than 4194304 bytes at a time") {
 		t.Errorf("got %v", err)
 	}
 	if got, err := read(f, []int{2, 3}, wide); err != nil || len(got) != 1 {

@@ -54,12 +54,12 @@ func reserve[T any](w *workshop, buf []T, n int) ([]T, error) {
 	}
 	size := int(unsafe.Sizeof(*new(T)))
 	if n > w.o.MaxPage/size {
-		return nil, fmt.Errorf("a page takes more than %d bytes", w.o.MaxPage)
+		return nil, w.o.tooSmall(fmt.Sprintf("a page takes more than %d bytes", w.o.MaxPage), int64(n)*int64(size), 0)
 	}
 	room := min(n+n/8, w.o.MaxPage/size) // pages differ a little; do not grow for each
 	reserved := w.reserved + (room-cap(buf))*size
 	if reserved > w.o.Memory {
-		return nil, fmt.Errorf("the pages of the columns in use take more than %d bytes at a time; raise --memory or pick fewer columns", w.o.Memory)
+		return nil, w.o.tooSmall(fmt.Sprintf("the pages of the columns in use take more than %d bytes at a time", w.o.Memory), 0, int64(reserved))
 	}
 	w.reserved = reserved
 	return make([]T, n, room), nil
@@ -98,7 +98,7 @@ func (c *cursor) checkCount(n int) error {
 		return fmt.Errorf("a page of %d values where the chunk has %d left", n, c.left)
 	}
 	if n > c.w.o.MaxPage/max(1, c.leaf.width) {
-		return fmt.Errorf("a page of %d values takes more than %d bytes", n, c.w.o.MaxPage)
+		return c.w.o.tooSmall(fmt.Sprintf("a page of %d values takes more than %d bytes", n, c.w.o.MaxPage), int64(n)*int64(max(1, c.leaf.width)), 0)
 	}
 	return nil
 }

@@ -42,6 +42,24 @@ type Options struct {
 	// Memory is the most that all that a reader holds may take: for each
 	// needed column one page and one dictionary. Batches are not in it.
 	Memory int
+	// Advice says what to do where the file needs a MaxPage of page bytes, or a
+	// Memory of all bytes; the other number is 0. The text ends an error's
+	// message. Without Advice the message ends before it.
+	Advice func(page, all int64) string
+}
+
+// mostPage bounds MaxPage and MaxRecord: spans and ends count in 32 bits.
+const mostPage = 1 << 30
+
+// tooSmall is the error of a file that needs more than the options grant.
+func (o *Options) tooSmall(what string, page, all int64) error {
+	switch {
+	case page > mostPage:
+		what += "; batchmill reads none that large, write the file with smaller pages"
+	case o.Advice != nil:
+		what += "; " + o.Advice(page, all)
+	}
+	return errors.New(what)
 }
 
 func (o Options) orDefault() Options {
@@ -54,8 +72,7 @@ func (o Options) orDefault() Options {
 	set(&o.MaxPage, DefaultMaxPage)
 	set(&o.MaxFooter, DefaultMaxFooter)
 	set(&o.Memory, DefaultMemory)
-	const most = 1 << 30 // spans and ends count in 32 bits
-	o.MaxRecord, o.MaxPage = min(o.MaxRecord, most), min(o.MaxPage, most)
+	o.MaxRecord, o.MaxPage = min(o.MaxRecord, mostPage), min(o.MaxPage, mostPage)
 	return o
 }
 

@@ -58,9 +58,10 @@ type treeReader struct {
 	leaves   []leaf
 }
 
-// readTree checks a schema and takes the schema apart.
+// readTree checks a schema and takes the schema apart. The root's own type, which
+// some writers set, means nothing.
 func readTree(elements []format.SchemaElement) ([]topColumn, []leaf, error) {
-	if len(elements) == 0 || elements[0].Type.Valid {
+	if len(elements) == 0 || elements[0].Type.Valid && elements[0].NumChildren.V == 0 {
 		return nil, nil, fmt.Errorf("the schema has no root")
 	}
 	t := &treeReader{elements: elements, at: 1}

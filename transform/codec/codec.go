@@ -10,6 +10,7 @@ package codec
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/batchmill/batchmill/formats"
@@ -176,7 +177,22 @@ func (c *Codec) jsonlOptions(in Input) jsonl.Options {
 }
 
 func (c *Codec) parquetOptions() parquet.Options {
-	return parquet.Options{MaxRecord: int(c.spec.MaxRecord), MaxPage: int(c.spec.Memory / 4), Memory: int(c.spec.Memory / 2)}
+	return parquet.Options{MaxRecord: int(c.spec.MaxRecord), MaxPage: int(c.spec.Memory / pageShare), Memory: int(c.spec.Memory / pagesShare),
+		Advice: memoryFor}
+}
+
+// A page of Parquet may take a quarter of --memory, all pages of a reader a half.
+const (
+	pageShare  = 4
+	pagesShare = 2
+)
+
+// memoryFor says which --memory makes room for a page of page bytes, or for all
+// bytes of pages. One page is not all that a file needs, so the text says "at least".
+func memoryFor(page, all int64) string {
+	const mebibyte = 1 << 20
+	need := max(pageShare*page, pagesShare*all)
+	return fmt.Sprintf("give it at least --memory %dMiB, or leave columns out with --input-filter", (need+mebibyte-1)/mebibyte)
 }
 
 // leastWindow is a window that every zstd file may ask for (RFC 8878, 3.1.1.1.2).
@@ -235,13 +251,20 @@ func (c *Codec) Sniff(in Input, src Source) (found bool, err error) {
 	return true, c.settleNames()
 }
 
-// Reader cuts one object of the job.
+// Reader cuts one object of the job. What the object's own bytes would keep from
+// becoming its output is an error here, before a record of the object is sent.
 func (c *Codec) Reader(in Input, src Source) (formats.Reader, error) {
 	r, err := c.open(in, src)
+	if err == nil && c.Spliced() {
+		err = c.spliceable(in, src)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if d, ok := r.(*decoded); ok {
 		d.told = c.encodings.note
 	}
-	return r, err
+	return r, nil
 }
 
 // open is Reader for an object that is only looked at.

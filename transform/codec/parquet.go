@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -121,9 +122,30 @@ func (c *Codec) Writer(dst io.Writer, o Output) (io.WriteCloser, error) {
 
 // splicer makes the output of the input's column chunks and the answers'.
 func (c *Codec) splicer(dst io.Writer, o Output) (io.WriteCloser, error) {
-	file, err := splice.Open(o.Source, o.Input.size)
+	cfg, err := c.splicing(o)
 	if err != nil {
 		return nil, err
+	}
+	return encode.NewSplicedWriter(dst, cfg)
+}
+
+// spliceable tells what in an object's footer would keep its columns from being copied.
+func (c *Codec) spliceable(in Input, src Source) error {
+	cfg, err := c.splicing(Output{Layout: new(formats.Layout), Input: in, Source: src})
+	if err == nil {
+		err = encode.CheckSpliced(cfg)
+	}
+	if err != nil {
+		return fmt.Errorf("its columns cannot be copied into the output: %w", err)
+	}
+	return nil
+}
+
+// splicing is how an object becomes its joined output.
+func (c *Codec) splicing(o Output) (cfg encode.SplicedConfig, err error) {
+	file, err := splice.Open(o.Source, o.Input.size)
+	if err != nil {
+		return cfg, err
 	}
 	// Input is for row groups that are written anew. Their records may hold columns
 	// that are not sent, which --max-record does not bound.
@@ -131,12 +153,12 @@ func (c *Codec) splicer(dst io.Writer, o Output) (io.WriteCloser, error) {
 	options.MaxRecord = options.MaxPage
 	input, err := parquet.Open(o.Source, o.Input.size, options)
 	if err != nil {
-		return nil, err
+		return cfg, err
 	}
-	return encode.NewSplicedWriter(dst, encode.SplicedConfig{
+	return encode.SplicedConfig{
 		Source: file, Input: input, Keep: c.kept(), Columns: c.columns.AnswerColumns(o.Layout),
 		Codec: c.pages, KeyValue: c.lineage(o.Input.path), Memory: int(c.spec.Memory / 16), Spill: o.Spill,
-	})
+	}, nil
 }
 
 // kept are the places of the input's columns in a spliced output; nil for all.

@@ -151,6 +151,92 @@ func TestBrokenParquetAlone(t *testing.T) {
 	}
 }
 
+// TestUncopyableIsNotAsked: what keeps columns from being copied is found in the
+// footer, with column and byte, before a host is asked. Answers alone need no copy.
+func TestUncopyableIsNotAsked(t *testing.T) {
+	good := plainFile(t, 0, 20)
+	at := func(edit func(*format.ColumnChunk)) []byte {
+		return refooted(t, good, func(m *format.FileMetaData) { edit(&m.RowGroups[1].Columns[1]) })
+	}
+	for name, data := range map[string][]byte{
+		"an index outside":         at(func(c *format.ColumnChunk) { c.OffsetIndexOffset, c.OffsetIndexLength = 1<<40, 9 }),
+		"a filter outside":         at(func(c *format.ColumnChunk) { c.MetaData.BloomFilterOffset = 1 << 40 }),
+		"a negative size":          at(func(c *format.ColumnChunk) { c.MetaData.TotalUncompressedSize = -1 }),
+		"chunks beyond their file": at(func(c *format.ColumnChunk) { c.ColumnIndexOffset, c.ColumnIndexLength = 4, int32(len(good)/2) }),
+	} {
+		for _, join := range []string{"input", "none"} {
+			synctest.Test(t, func(t *testing.T) {
+				w := parquetJob(t, data)
+				w.spec.Join = join
+				o := w.mustRun(t).Manifest.Objects[0]
+				asked := w.hosts[0].count > 0
+				if join == "none" {
+					if o.Status != manifest.Published || !asked {
+						t.Errorf("%s, answers alone: asked %v, %+v", name, asked, o)
+					}
+					return
+				}
+				if asked || o.Status != manifest.Failed {
+					t.Fatalf("%s: asked %v, %+v", name, asked, o)
+				}
+				for _, want := range []string{"cannot be copied", "footer at byte ", "row group ", `column "text"`} {
+					if !strings.Contains(o.Error, want) {
+						t.Errorf("%s: %s does not say %q", name, o.Error, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// emptyGroups is the file with row groups without rows around its own, as Arrow
+// writes them: a dictionary page, and 0 for the data pages.
+func emptyGroups(t *testing.T, file []byte) []byte {
+	return refooted(t, file, func(m *format.FileMetaData) {
+		empty := m.RowGroups[0]
+		empty.NumRows, empty.Columns = 0, slices.Clone(empty.Columns)
+		for i := range empty.Columns {
+			c := &empty.Columns[i].MetaData
+			c.NumValues, c.DataPageOffset, c.DictionaryPageOffset, c.TotalCompressedSize = 0, 0, 4, 14
+		}
+		groups := []format.RowGroup{empty}
+		for _, g := range m.RowGroups {
+			groups = append(groups, g, empty)
+		}
+		m.RowGroups = groups
+	})
+}
+
+// TestEmptyRowGroups: row groups without rows change nothing, in any output.
+func TestEmptyRowGroups(t *testing.T) {
+	for _, c := range []struct{ join, format, bad string }{
+		{"input", "parquet", "placeholder"}, {"input", "parquet", "skip"}, {"none", "parquet", "placeholder"}, {"input", "csv", "placeholder"}, {"input", "jsonl", "placeholder"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var outputs [][]byte
+			for _, file := range [][]byte{plainFile(t, 0, 20), emptyGroups(t, plainFile(t, 0, 20))} {
+				w := parquetJob(t, file)
+				w.spec.Join, w.spec.OutputFormat, w.spec.OnBad = c.join, c.format, c.bad
+				res := w.mustRun(t)
+				if counts := (manifest.Counts{In: 20, Out: 20, Answered: 20}); res.Manifest.Objects[0].Counts != counts {
+					t.Errorf("%+v: %+v", c, res.Manifest.Objects[0].Counts)
+				}
+				if c.format == "parquet" && c.join == "input" {
+					mustHold(t, w.output, "o0.parquet", joinedRows(0, 20))
+				}
+				for name, data := range w.output.Snapshot() {
+					if strings.HasPrefix(name, "o0.") && c.format != "parquet" {
+						outputs = append(outputs, data)
+					}
+				}
+			}
+			if c.format != "parquet" && (len(outputs) != 2 || !bytes.Equal(outputs[0], outputs[1])) {
+				t.Errorf("%+v: the outputs differ: %q", c, outputs)
+			}
+		})
+	}
+}
+
 // TestNoRows: a file without rows has an output without rows, of the right columns.
 func TestNoRows(t *testing.T) {
 	for _, c := range []struct {

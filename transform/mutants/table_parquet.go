@@ -86,6 +86,15 @@ func tableMutants() []mutant {
 func spliceMutants() []mutant {
 	const file = "formats/parquet/splice/group.go"
 	return []mutant{{
+		name: "empty-group-believed", promise: "spliced: a row group without rows is no reason to refuse a file", file: "formats/parquet/splice/chunk.go", tests: tested(enginePkg, "^TestEmptyRowGroups$"),
+		edits: []edit{{"if err != nil || rows == 0 {", "if err != nil {"}},
+	}, {
+		name: "copy-checked-too-late", promise: "spliced: what copying refuses costs no request", file: "transform/codec/codec.go", tests: tested(enginePkg, "^TestUncopyable"),
+		edits: []edit{{"if err == nil && c.Spliced() {", "if err == nil && c.Spliced() && in.size < 0 {"}},
+	}, {
+		name: "broken-index-refused", promise: "spliced: a broken index costs no value", file: "formats/parquet/splice/index.go", tests: tested(splicePkg, "^TestHostileIndexes$"),
+		edits: []edit{{"\tif errors.As(err, &broken) {\n", "\tif errors.As(err, &broken) && f == nil {\n"}},
+	}, {
 		name: "page-index-not-moved", promise: "spliced: the offset index names the pages where they are", file: "formats/parquet/splice/index.go", tests: all(splicePkg),
 		edits: []edit{{"at+delta))", "at+0*delta))"}},
 	}, {
@@ -99,7 +108,7 @@ func spliceMutants() []mutant {
 		edits: []edit{{"m.setInt(metaBloom, at)", "m.setInt(metaBloom, bloom.at+0*at)"}},
 	}, {
 		name: "foreign-order-believed", promise: "spliced: statistics are believed only with the order they were made with", file: "formats/parquet/splice/index.go", tests: all(splicePkg),
-		edits: []edit{{"!bytes.Equal(f.order(leaf), w.orders[to])", "!bytes.Equal(f.order(leaf), f.order(leaf))"}, {"to int) error {", "_ int) error {"}},
+		edits: []edit{{"!bytes.Equal(f.order(leaf), w.orders[to])", "!bytes.Equal(f.order(leaf), f.order(leaf))"}, {"to int) {", "_ int) {"}},
 	}, {
 		name: "sorted-by-a-lost-column", promise: "spliced: a group is not called sorted by a column that it lacks", file: file, tests: all(splicePkg),
 		edits: []edit{{"s.setInt(sortingColumn, int64(moved[leaf]-1))", "s.setInt(sortingColumn, leaf)"}},

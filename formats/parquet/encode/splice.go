@@ -87,6 +87,16 @@ func NewSplicedWriter(dst io.Writer, c SplicedConfig) (io.WriteCloser, error) {
 	return w, nil
 }
 
+// CheckSpliced tells what the footer of a source says that NewSplicedWriter, or the
+// writing anew of its rows, would refuse. The errors are those of NewSplicedWriter.
+func CheckSpliced(c SplicedConfig) error {
+	w, err := NewSplicedWriter(io.Discard, c)
+	if err != nil {
+		return err
+	}
+	return w.(*splicedWriter).openSource()
+}
+
 // emptySide is a file of the answers' columns, for their schema.
 func (w *splicedWriter) emptySide() (*splice.File, error) {
 	s, err := w.newSide(groupOf(w.Columns), w.Columns, neverFull)

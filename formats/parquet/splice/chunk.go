@@ -56,26 +56,40 @@ func (f *File) readGroups(size int64) error {
 // checkGroup checks a row group and returns the bytes that it takes, which
 // must not be above left. Together row groups are no longer than their file:
 // otherwise chunks overlap, and a small file would be copied into a huge file.
+// The places in a group without rows are not looked at, as such a group has
+// nothing to read or copy: Arrow's writers make dictionary pages there and put
+// 0 for the data pages.
 func (f *File) checkGroup(g *message, left int64) (used int64, err error) {
-	if n := g.int(groupRows); n < 0 {
-		return 0, bad("%d rows", n)
+	rows := g.int(groupRows)
+	if rows < 0 {
+		return 0, bad("%d rows", rows)
 	}
 	chunks, err := f.chunks(nil, g)
-	if err != nil {
+	if err != nil || rows == 0 {
 		return 0, err
 	}
-	for i, raw := range chunks {
+	for leaf, raw := range chunks {
 		k, err := f.chunk(raw)
 		if err != nil {
-			return 0, fmt.Errorf("column chunk %d: %w", i, err)
+			return 0, fmt.Errorf("column %q: %w", f.columnOf(leaf), err)
 		}
 		for _, e := range [...]extent{k.data, k.columnIndex, k.offsetIndex, k.bloom} {
 			if used += e.n; used > left {
-				return 0, bad("column chunk %d: all chunks up to it are longer than the file", i)
+				return 0, bad("column %q: the chunks up to its own are longer than the file", f.columnOf(leaf))
 			}
 		}
 	}
 	return used, nil
+}
+
+// columnOf is the name of the top-level column that a leaf belongs to.
+func (f *File) columnOf(leaf int) string {
+	for _, c := range f.columns {
+		if leaf < c.first+c.leaves {
+			return c.name
+		}
+	}
+	return ""
 }
 
 // chunks appends the chunks of a row group, one for each leaf, as bytes.

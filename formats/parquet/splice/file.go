@@ -72,23 +72,28 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.readFooter(footer, size); err != nil {
+		return nil, fmt.Errorf("the footer at byte %d: %w", f.end, err)
+	}
+	return f, nil
+}
+
+// readFooter checks what the footer of a file of size bytes says.
+func (f *File) readFooter(footer []byte, size int64) error {
 	c := read(footer)
 	f.meta = c.message(&fileShape)
 	if err := c.err(fileShape.name); err != nil {
-		return nil, err
+		return err
 	}
 	if f.meta.has(fileCrypto) || f.meta.has(fileSigning) {
-		return nil, &EncryptedError{Part: "a part of the file"}
+		return &EncryptedError{Part: "a part of the file"}
 	}
 	f.padded = shortChunks(f.CreatedBy())
 	if err := f.readSchema(); err != nil {
-		return nil, err
+		return err
 	}
 	f.readOrders()
-	if err := f.readGroups(size); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return f.readGroups(size)
 }
 
 // footer reads the footer's bytes and moves f.end to where they begin.

@@ -40,8 +40,8 @@ func (w *Writer) end() error {
 	return w.footer()
 }
 
-// dropIndexes leaves page indexes out where none of the base's chunks has a
-// page index. parquet-go v0.32.0 takes a file for indexed if any chunk is
+// dropIndexes leaves page indexes out where a chunk's index is broken, and where
+// none of the base's chunks has a page index. parquet-go v0.32.0 takes a file for indexed if any chunk is
 // indexed, and cannot seek in chunks that are not; a few indexed columns would
 // spoil all other columns.
 func (w *Writer) dropIndexes() {
@@ -52,7 +52,7 @@ func (w *Writer) dropIndexes() {
 			lacks = lacks || k.base && k.offsetIndex.size() == 0
 		}
 	}
-	if has || !lacks {
+	if !w.unindexed && (has || !lacks) {
 		return
 	}
 	for _, g := range w.groups {

@@ -198,9 +198,7 @@ func (b *groupBuilder) chunk(f *File, raw []byte, leaf int) error {
 	if err != nil {
 		return err
 	}
-	if err := b.w.distrust(&k, f, leaf, len(b.chunks)); err != nil {
-		return err
-	}
+	b.w.distrust(&k, f, leaf, len(b.chunks))
 	rec := chunkRecord{base: f == b.w.base}
 	// The field is deprecated. New writers put 0 there, most old writers the place
 	// of the first page, and some old writers the place of the metadata behind the
@@ -208,10 +206,7 @@ func (b *groupBuilder) chunk(f *File, raw []byte, leaf int) error {
 	if k.head.int(chunkOffset) != 0 {
 		rec.offset = at
 	}
-	if rec.offsetIndex, err = movedIndex(f, &k, at-k.data.at); err != nil {
-		return err
-	}
-	if rec.columnIndex, err = b.w.keep(f, k.columnIndex); err != nil {
+	if rec.offsetIndex, rec.columnIndex, err = b.w.chunkIndexes(f, &k, at-k.data.at); err != nil {
 		return err
 	}
 	k.move(at - k.data.at)

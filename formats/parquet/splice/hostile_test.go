@@ -7,11 +7,14 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	wire "github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/batchmill/batchmill/formats/parquet/thrift"
 )
 
 func openBytes(b []byte) (*File, error) { return Open(bytes.NewReader(b), int64(len(b))) }
@@ -160,42 +163,55 @@ func TestEncrypted(t *testing.T) {
 	}
 }
 
-// Offset indexes are read while row groups are written.
+// Offset indexes are read while row groups are written, when everything is paid
+// for. A broken index costs the output its indexes, and no value.
 func TestHostileIndexes(t *testing.T) {
 	b := write(t, makeSmall, []int{300})
 	c := footerOf(t, b).RowGroups[0].Columns[1]
-	for name, tc := range map[string]struct {
-		index any
-		want  string
-	}{
-		"nonsense": {nil, "an offset index ends early"},
-		"before":   {format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: 4, CompressedPageSize: 9}}}, "not in its chunk"},
-		"too long": {format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: c.MetaData.DataPageOffset, CompressedPageSize: 1 << 30}}}, "not in its chunk"},
-		"negative": {format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: c.MetaData.DataPageOffset, CompressedPageSize: -1}}}, "not in its chunk"},
-		"far":      {format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: math.MaxInt64, CompressedPageSize: 1}}}, "not in its chunk"},
+	at := c.MetaData.DataPageOffset
+	for name, index := range map[string]any{
+		"nonsense": nil,
+		"before":   format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: 4, CompressedPageSize: 9}}},
+		"too long": format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: at, CompressedPageSize: 1 << 30}}},
+		"negative": format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: at, CompressedPageSize: -1}}},
+		"far":      format.OffsetIndex{PageLocations: []format.PageLocation{{Offset: math.MaxInt64, CompressedPageSize: 1}}},
 	} {
 		raw := []byte{0x19, 0xFC, 0xFF}
-		if tc.index != nil {
+		if index != nil {
 			var err error
-			if raw, err = wire.Marshal(new(wire.CompactProtocol), tc.index); err != nil {
+			if raw, err = wire.Marshal(new(wire.CompactProtocol), index); err != nil {
 				t.Fatal(err)
 			}
 		}
 		in := bytes.Clone(b)
 		clear(in[c.OffsetIndexOffset:][:c.OffsetIndexLength])
 		copy(in[c.OffsetIndexOffset:], raw)
-		var out bytes.Buffer
-		w, err := NewWriter(&out, Config{Schema: []Columns{{File: open(t, in)}}})
-		if err != nil {
-			t.Fatal(err)
+		out := join(t, nil, Columns{File: open(t, in)})
+		for _, c := range footerOf(t, out).RowGroups[0].Columns {
+			if c.OffsetIndexOffset != 0 || c.OffsetIndexLength != 0 || c.ColumnIndexOffset != 0 || c.ColumnIndexLength != 0 {
+				t.Errorf("%s: an index is left: %+v", name, c)
+			}
 		}
-		err = w.RowGroup(Part{File: w.base})
-		if wrong := (*FormatError)(nil); !errors.As(err, &wrong) || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: %v", name, err)
+		if got, want := readRows[small](t, out, 300), readRows[small](t, b, 300); !slices.Equal(got, want) {
+			t.Errorf("%s: the rows differ", name)
 		}
-		if w.Close() != err || w.RowGroup() != err {
-			t.Errorf("%s: the error does not stay", name)
-		}
+	}
+}
+
+// Statistics that are nonsense are left out where they would have to be read.
+func TestHostileStatistics(t *testing.T) {
+	b := write(t, makeSmall, []int{20})
+	in := rebuilt(t, b, func(k *chunk) { k.meta.set(metaStatistics, []byte{6<<4 | byte(thrift.I64), 2, byte(thrift.Stop)}) })
+	f := open(t, in)
+	for leaf := range f.leaves {
+		f.DropBounds(leaf)
+	}
+	out := join(t, nil, Columns{File: f})
+	if got, want := readRows[small](t, out, 20), readRows[small](t, b, 20); !slices.Equal(got, want) {
+		t.Error("the rows differ")
+	}
+	if s := footerOf(t, out).RowGroups[0].Columns[0].MetaData.Statistics; s.MinValue != nil || s.MaxValue != nil {
+		t.Errorf("statistics are left: %+v", s)
 	}
 }
 

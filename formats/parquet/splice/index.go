@@ -3,6 +3,7 @@ package splice
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/batchmill/batchmill/formats/parquet/thrift"
@@ -19,6 +20,22 @@ func (f *File) read(e extent) ([]byte, error) {
 	}
 	data := make([]byte, e.n)
 	return data, f.readAt(data, e.at)
+}
+
+// chunkIndexes are the chunk's indexes for the new file, which has the chunk's pages
+// delta bytes further on. Readers can do without indexes: where a chunk's
+// offset index is broken or names pages outside of its chunk, the output has
+// none at all, and the values are all there.
+func (w *Writer) chunkIndexes(f *File, k *chunk, delta int64) (offsets, columns section, err error) {
+	if offsets, err = movedIndex(f, k, delta); err == nil {
+		columns, err = w.keep(f, k.columnIndex)
+	}
+	var broken *FormatError
+	if errors.As(err, &broken) {
+		w.unindexed = true
+		return section{}, section{}, nil
+	}
+	return offsets, columns, err
 }
 
 // movedIndex is the chunk's offset index with delta added to every page. A
@@ -71,8 +88,8 @@ func movePages(list []byte, in extent, delta int64) ([]byte, error) {
 // ColumnOrder that they were made with; where the output has another
 // ColumnOrder for the leaf, all three go. Readers believe min and max, the
 // predecessors, by the file's CreatedBy (PARQUET-251 and similar bugs); where
-// CreatedBy changes, min and max go.
-func (w *Writer) distrust(k *chunk, f *File, leaf, to int) error {
+// CreatedBy changes, min and max go. Statistics that cannot be read go whole.
+func (w *Writer) distrust(k *chunk, f *File, leaf, to int) {
 	var ids []int
 	if f.boundless[leaf] || w.orders != nil && !bytes.Equal(f.order(leaf), w.orders[to]) {
 		ids = append(ids, statsMax, statsMin, statsMaxExact, statsMinExact)
@@ -82,14 +99,14 @@ func (w *Writer) distrust(k *chunk, f *File, leaf, to int) error {
 		ids = append(ids, statsOldMax, statsOldMin)
 	}
 	if ids == nil || !k.meta.has(metaStatistics) {
-		return nil
+		return
 	}
 	c := read(k.meta.fields[metaStatistics].raw)
 	stats := c.message(&statsShape)
-	if err := c.err(statsShape.name); err != nil {
-		return err
+	if c.Err() != nil {
+		k.meta.drop(metaStatistics)
+		return
 	}
 	stats.drop(ids...)
 	k.meta.set(metaStatistics, stats.append(nil))
-	return nil
 }

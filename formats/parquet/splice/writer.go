@@ -71,7 +71,9 @@ type Writer struct {
 	groups  []groupRecord
 	rows    int64
 	piece   []byte
-	spans   [][]byte // scratch
+	// unindexed: a chunk's page index is broken, so the file will have none.
+	unindexed bool
+	spans     [][]byte // scratch
 }
 
 // NewWriter begins a file, and writes nothing before the first row group.

@@ -131,6 +131,49 @@ func (r *Reader) uvarint() uint64 {
 	return v
 }
 
+// A Cut names fields to leave out, by their ids. A field with a Cut of its own,
+// a struct or a list of structs, stays, and the Cut is for the fields within.
+type Cut map[int]Cut
+
+// Without is the struct at the beginning of data, without the fields of cut.
+func Without(data []byte, cut Cut) ([]byte, error) {
+	r := NewReader(data)
+	kept := r.without(make([]byte, 0, len(data)), cut)
+	return kept, r.fault
+}
+
+func (r *Reader) without(dst []byte, cut Cut) []byte {
+	last := 0
+	for id, kind := r.Field(0); kind != Stop; id, kind = r.Field(id) {
+		within, named := cut[id]
+		if named && within == nil {
+			r.Skip(kind)
+			continue
+		}
+		dst = AppendField(dst, last, id, kind)
+		last = id
+		switch {
+		case named && kind == Struct:
+			dst = r.without(dst, within)
+		case named && kind == List:
+			dst = r.listWithout(dst, within)
+		default:
+			dst = append(dst, r.Skip(kind)...)
+		}
+	}
+	return append(dst, byte(Stop))
+}
+
+// listWithout is without for each struct of a list. A list of anything else is a fault.
+func (r *Reader) listWithout(dst []byte, cut Cut) []byte {
+	n := r.ListOf(Struct)
+	dst = AppendList(dst, Struct, n)
+	for ; n > 0 && r.fault == nil; n-- {
+		dst = r.without(dst, cut)
+	}
+	return dst
+}
+
 // Int reads an integer of at most the given number of bits.
 func (r *Reader) Int(bits int) int64 {
 	u := r.uvarint()
