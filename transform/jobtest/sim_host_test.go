@@ -40,7 +40,9 @@ type fakeHost struct {
 
 	mu    sync.Mutex
 	alone map[int]int // id -> how often it failed in a request of its own
-	asked map[int]int // id -> how often it was asked about
+	// miscounted are the ids of requests that got another number of answers.
+	miscounted map[int]bool
+	asked      map[int]int // id -> how often it was asked about
 	inFlight,
 	mostInFlight int
 }
@@ -143,6 +145,18 @@ func (h *fakeHost) failed(ids []int) {
 	}
 }
 
+// miscount remembers that a request about ids gets another number of answers.
+func (h *fakeHost) miscount(ids []int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.miscounted == nil {
+		h.miscounted = map[int]bool{}
+	}
+	for _, id := range ids {
+		h.miscounted[id] = true
+	}
+}
+
 // render answers id with id + 0.5, in the form that was asked for.
 func (h *fakeHost) render(r *workers.Request, ids []int) []byte {
 	if h.write != nil {
@@ -196,18 +210,21 @@ func broken(h *fakeHost, _ *workers.Request, ids []int) (workers.Response, error
 // oneShort leaves out the last answer.
 func oneShort(h *fakeHost, r *workers.Request, ids []int) (workers.Response, error) {
 	h.failed(ids)
+	h.miscount(ids)
 	return workers.Response{Status: 200, ContentType: r.Accept, Body: h.render(r, ids[:len(ids)-1])}, nil
 }
 
 // oneMore repeats the first answer.
 func oneMore(h *fakeHost, r *workers.Request, ids []int) (workers.Response, error) {
 	h.failed(ids)
+	h.miscount(ids)
 	return workers.Response{Status: 200, ContentType: r.Accept, Body: h.render(r, append([]int{ids[0]}, ids...))}, nil
 }
 
 // unframed loses its end together with its connection.
 func unframed(h *fakeHost, r *workers.Request, ids []int) (workers.Response, error) {
 	h.failed(ids)
+	h.miscount(ids)
 	body := h.render(r, ids)
 	return workers.Response{Status: 200, ContentType: r.Accept, Unframed: true, Body: body[:max(0, len(body)-1)]}, nil
 }

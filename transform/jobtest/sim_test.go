@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -308,8 +309,8 @@ func (w *world) checkObject(o *simObject, m *manifest.Object, seen map[string][]
 	return nil
 }
 
-// checkRejects: what must be rejected is, and nothing else but what hosts
-// refused alone at least twice.
+// checkRejects: what must be rejected is, and nothing else but what hosts refused
+// alone at least twice, and what is not believed after a wrong count.
 func (w *world) checkRejects(o *simObject, rejected map[int64]bool) error {
 	for i, rec := range o.records {
 		bad := rejected[int64(i+1)]
@@ -322,12 +323,25 @@ func (w *world) checkRejects(o *simObject, rejected map[int64]bool) error {
 			}
 			continue
 		}
-		unlike := w.tab != nil && w.tab.odd(rec.id) // after a wrong count, an answer that is like no other is not believed
-		if bad && !rec.flawed && !unlike && w.timesAlone(rec.id) < 2 && !w.tooLargeAlone(rec) {
+		if bad && !rec.flawed && w.timesAlone(rec.id) < 2 && !w.tooLargeAlone(rec) && !w.doubted(o, i, rec) {
 			return fmt.Errorf("record %d was rejected after failing alone %d times", i+1, w.timesAlone(rec.id))
 		}
 	}
 	return nil
+}
+
+// doubted tells whether record i was rejected for an answer that is not believed,
+// and may be so: a host had given another number of answers to a request that held it.
+func (w *world) doubted(o *simObject, i int, rec simRecord) bool {
+	text := w.output.Snapshot()[plan.RejectsDir+"/"+o.name+".jsonl"]
+	for line := range bytes.Lines(text) {
+		rej, err := manifest.DecodeReject(line)
+		if err != nil || rej.Record != int64(i+1) {
+			continue
+		}
+		return rej.Reason == "unproved" && slices.ContainsFunc(w.hosts, func(h *fakeHost) bool { return h.miscounted[rec.id] })
+	}
+	return false
 }
 
 func (w *world) timesAlone(id int) (n int) {
