@@ -130,9 +130,10 @@ func (c *Codec) splicer(dst io.Writer, o Output) (io.WriteCloser, error) {
 }
 
 // spliceable tells what in an object's footer would keep its columns from being copied.
+// An output of answers alone needs no copy.
 func (c *Codec) spliceable(in Input, src Source) error {
 	cfg, err := c.splicing(Output{Layout: new(formats.Layout), Input: in, Source: src})
-	if err == nil {
+	if err == nil && (cfg.Keep == nil || len(cfg.Keep) > 0) {
 		err = encode.CheckSpliced(cfg)
 	}
 	if err != nil {
