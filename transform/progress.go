@@ -42,6 +42,8 @@ type Snapshot struct {
 	ETASeconds       float64   `json:"eta_seconds"` // -1 while unknown
 	// Standstill is who is waited for while every ready host rests; nil otherwise.
 	Standstill *workers.Standstill `json:"standstill,omitempty"`
+	// Waiting is what is waited for while no host is ready; nil otherwise.
+	Waiting *workers.Waiting `json:"waiting,omitempty"`
 }
 
 // Found takes how many objects were found, and how many bytes the objects have together:
@@ -137,7 +139,7 @@ func (p *Progress) Snapshot() Snapshot {
 	if r := p.run.Load(); r != nil {
 		s.InFlight = r.pool.InFlight()
 		s.HostsUp, s.Hosts = r.pool.Up()
-		s.Standstill = r.pool.Standstill()
+		s.Standstill, s.Waiting = r.pool.Standstill(), r.pool.Waiting()
 	}
 	if seconds := p.elapsed().Seconds(); seconds > 0 {
 		read := float64(s.Bytes - p.skipped.Load())

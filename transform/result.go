@@ -161,9 +161,12 @@ func (r *run) manifestHead() (*manifest.Manifest, error) {
 // hostEntry is a host as the manifest has it.
 func (r *run) hostEntry(h *workers.HostStats) manifest.Host {
 	e := manifest.Host{URL: h.Name, Requests: h.Requests, Records: h.Records, P50: milliseconds(h.P50), P99: milliseconds(h.P99),
-		Retries: h.Retries, Ejections: h.Ejections, Hedges: h.Hedges, Limit: h.Limit}
+		Retries: h.Retries, Ejections: h.Ejections, Hedges: h.Hedges, Limit: h.Limit, Dropped: h.Dropped}
 	if seconds := r.progress.elapsed().Seconds(); seconds > 0 {
 		e.Rate = math.Round(10*float64(h.Records)/seconds) / 10
+	}
+	for _, f := range h.Failed() {
+		e.Failures = append(e.Failures, manifest.HostFailure{Cause: f.Cause.String(), Count: f.Count, Sample: f.Sample})
 	}
 	for _, c := range h.Limits {
 		e.Limits = append(e.Limits, manifest.Limit{Seconds: r.progress.since(c.At), Limit: c.Limit})

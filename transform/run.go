@@ -3,6 +3,7 @@ package transform
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,7 @@ func (r *run) stages(caller context.Context, fleet workers.Fleet) error {
 	defer context.AfterFunc(caller, func() {
 		r.stopAsking()
 		time.AfterFunc(time.Duration(r.plan.Spec.Grace), kill)
+		r.tellStop()
 	})()
 	r.askers.Add(2) // the cutter and the dispatcher, before drain may wait for them
 	r.evidence.reading.Store(true)
@@ -124,6 +126,7 @@ func (r *run) stages(caller context.Context, fleet workers.Fleet) error {
 	caught.Go(g, func() error { return r.ledger.Run(beside) })
 	caught.Go(g, func() error { return r.drain(beside) })
 	caught.Go(g, func() error { return r.watchTrust(beside) })
+	caught.Go(g, func() error { return r.tellIncidents(beside) })
 
 	r.startAsker(g, func() error { return cutter.cut(r.asking) })
 	r.startAsker(g, func() error { return asker.dispatch(ctx, g, cutter.work) })
@@ -164,6 +167,36 @@ func (r *run) lookAfter(beside context.Context, g *errgroup.Group, m *workers.Me
 			}
 			return nil
 		})
+	}
+}
+
+// tellStop tells a person what a job that was told to end still waits for.
+func (r *run) tellStop() {
+	if tell := r.plan.Notice; tell != nil {
+		tell(fmt.Sprintf("stopping: requests in flight, now %d, may be answered for %v (--grace); then the log is made durable and started hosts are ended",
+			r.pool.InFlight(), time.Duration(r.plan.Spec.Grace)))
+	}
+}
+
+// tellIncidents tells a person what happens to hosts while others go on.
+func (r *run) tellIncidents(beside context.Context) error {
+	tell := r.plan.Notice
+	if tell == nil {
+		return nil
+	}
+	for {
+		select {
+		case incident := <-r.pool.Incidents():
+			tell(incident.String())
+			continue
+		default:
+		}
+		select {
+		case incident := <-r.pool.Incidents():
+			tell(incident.String())
+		case <-beside.Done():
+			return nil
+		}
 	}
 }
 

@@ -107,13 +107,14 @@ func (p *Pool) learn(l *Lease, o Outcome, v Verdict) {
 	p.noteTrouble(o, v, now)
 	switch {
 	case v.Action == DropHost:
+		m.dropCause = fmt.Sprintf("%s (%s)", v.Why, sampleOf(o))
 		p.dropMember(m, v.Why+" ("+m.reason+")", now)
 	case v.Action == PauseHost:
-		m.eject()
+		p.eject(m, v.Why+" ("+m.reason+")", now)
 		m.restFor(max(v.Rest, firstBackOff), now)
 	case o.Cause == Unreachable:
 		m.signalLost()
-		m.eject()
+		p.eject(m, withCure(m.reason, o.Cause), now)
 		m.restOrBackOff(v.Rest, l.sent, now)
 	case o.Cause == Busy:
 		// Requests overtake each other: this request may have arrived before
@@ -124,7 +125,7 @@ func (p *Pool) learn(l *Lease, o Outcome, v Verdict) {
 			m.restOrBackOff(v.Rest, l.sent, now)
 		}
 	case m.brokenInRow >= mostBrokenInRow, p.failsAlone(m):
-		m.eject()
+		p.eject(m, withCure(m.reason, o.Cause), now)
 		m.backOff(l.sent, now)
 	case o.Cause == Broken:
 		m.limiter.broke(now, l.granted)
@@ -136,6 +137,9 @@ func (p *Pool) countFailure(l *Lease, o Outcome, v Verdict) {
 	m := l.member
 	m.reason = reasonOf(o)
 	m.failures[o.Cause]++
+	if m.samples[o.Cause] == "" {
+		m.samples[o.Cause] = sampleOf(o)
+	}
 	if v.Action == Retry || v.Action == Wait {
 		m.retries++
 	}
@@ -173,6 +177,7 @@ func (p *Pool) learnGood(l *Lease, now time.Time) {
 	if m.probing {
 		m.probing = false
 		m.limiter.restart(now)
+		p.tellRecovered(m)
 	}
 	m.backoff, m.brokenInRow, m.failedInRow = 0, 0, 0
 	m.usualTime += (l.took - m.usualTime) / 8
@@ -210,6 +215,7 @@ func (p *Pool) dropMember(m *Member, why string, now time.Time) {
 		return
 	}
 	m.dropReason = why
+	p.incidents.tell(m.Name(), "is not used any more: %s", why)
 	m.signalLost()
 	if up, _ := p.usable(); up == 0 && p.noneReadySince.IsZero() {
 		p.noneReadySince = now
@@ -217,12 +223,13 @@ func (p *Pool) dropMember(m *Member, why string, now time.Time) {
 	p.announce()
 }
 
-// eject allows the host one request at a time until a good answer.
-func (m *Member) eject() {
+// eject allows the host one request at a time until a good answer; why is for people.
+func (p *Pool) eject(m *Member, why string, now time.Time) {
 	if !m.probing {
 		m.probing = true
 		m.ejections++
 	}
+	p.tellEjected(m, why, now)
 }
 
 // reasonOf says in one line what an outcome was.

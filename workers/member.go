@@ -34,6 +34,7 @@ type Member struct {
 	limiter      limiter
 	inFlight     int
 	dropReason   string        // why the host was dropped; empty while in use
+	dropCause    string        // dropReason without what the host said; may be empty
 	serverGone   bool          // the host was dropped because its server is gone for good, not because it is the wrong host
 	source       Source        // found the host; nil for a host of Fleet.Hosts
 	grants       int           // number of leases so far
@@ -60,6 +61,7 @@ type health struct {
 	brokenInRow int           // requests in a row without a whole response
 	failedInRow int           // requests in a row without a good answer
 	probing     bool          // the host is ejected: one request at a time until a good answer
+	told        told
 }
 
 // rest is a time in which a host gets no requests.

@@ -77,6 +77,7 @@ func (p *Pool) memberOf(s Source, h Host) *Member {
 
 // depart moves m to the departed hosts. The oldest of too many become one entry.
 func (p *Pool) depart(m *Member) {
+	p.incidents.tell(m.Name(), "gets no more requests: %s does not name it any more", m.source.Name())
 	m.ready = false
 	m.signalLost()
 	p.departed = append(p.departed, m)

@@ -15,6 +15,7 @@ type Pool struct {
 	limits      Limits
 	retries     retryBudget
 	goodAnswers atomic.Uint64
+	incidents   incidents
 
 	mu             sync.Mutex
 	members        []*Member
@@ -36,7 +37,7 @@ type Pool struct {
 // pool by [Pool.Refresh]. No host gets a request before [Pool.Watch] has found
 // the host ready.
 func NewPool(f Fleet, l Limits) *Pool {
-	p := &Pool{limits: l.withDefaults(), changed: make(chan struct{}), noneReadySince: time.Now(), began: time.Now(), sources: map[Source]string{}}
+	p := &Pool{limits: l.withDefaults(), incidents: make(incidents, mostIncidents), changed: make(chan struct{}), noneReadySince: time.Now(), began: time.Now(), sources: map[Source]string{}}
 	for _, s := range f.Sources {
 		p.sources[s] = "no address known yet"
 	}

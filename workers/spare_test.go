@@ -69,7 +69,7 @@ func TestSpareTakesNothingFromOthers(t *testing.T) {
 			t.Errorf("a second host while %d wait", len(p.waiters))
 		}
 		onA.Cancel()
-		b.eject()
+		p.eject(b, "for the test", time.Now())
 		if p.Spare(a) != nil {
 			t.Error("the other host is ejected")
 		}

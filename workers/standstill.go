@@ -11,6 +11,28 @@ type Standstill struct {
 	GivesUp time.Time `json:"gives_up"` // when HostWait ends, unless a good answer comes first
 }
 
+// Waiting is a time in which no host is ready.
+type Waiting struct {
+	Since   time.Time `json:"since"`
+	GivesUp time.Time `json:"gives_up"` // when ReadyTimeout ends, unless a host is ready first
+	Host    string    `json:"host"`     // a host or a source that is waited for
+	Reason  string    `json:"reason"`   // why Host is not ready, by what came of the last try
+}
+
+// Waiting tells what is waited for while no host is ready, and nil otherwise.
+func (p *Pool) Waiting() *Waiting {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.noneReadySince.IsZero() {
+		return nil
+	}
+	w := &Waiting{Since: p.noneReadySince, GivesUp: p.readyDeadline()}
+	if why := p.reasons(); len(why) > 0 {
+		w.Host, w.Reason = why[0].Host, why[0].Reason
+	}
+	return w
+}
+
 // Standstill tells who is waited for, or nil while a host can be asked or no
 // request waits.
 func (p *Pool) Standstill() *Standstill {

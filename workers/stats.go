@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -13,7 +14,7 @@ type HostStats struct {
 	Name    string
 	Ready   bool   // the host has been found ready
 	Up      bool   // the host is ready, and neither dropped nor ejected
-	Dropped string // why the host was dropped; empty otherwise
+	Dropped string // why the host was dropped, without what the host said; empty otherwise
 
 	Requests  int64 // finished requests
 	Records   int64 // records with a good answer
@@ -28,8 +29,10 @@ type HostStats struct {
 	Answers       int64         // good answers
 	AnswerTime    time.Duration // sum over the good answers
 	P50, P95, P99 time.Duration // of a good answer; 0 without an answer
-	// Failures counts requests without a good answer, by cause.
+	// Failures counts requests without a good answer, by cause. Samples has what
+	// came of the first of each cause, without what the host said.
 	Failures map[Cause]int64
+	Samples  map[Cause]string
 }
 
 // Percentiles of the time from a request's start to its whole answer.
@@ -50,10 +53,10 @@ func (p *Pool) Stats() []HostStats {
 			name = m.Name()
 		}
 		stats = append(stats, HostStats{
-			Name: name, Ready: m.ready, Up: m.usable() && !m.probing, Dropped: m.dropReason,
+			Name: name, Ready: m.ready, Up: m.usable() && !m.probing, Dropped: cmp.Or(m.dropCause, m.dropReason),
 			Requests: m.requests, Records: m.records, Retries: m.retries, Ejections: m.ejections,
 			Hedges: m.hedges, Limit: m.limiter.limit, Limits: slices.Clone(m.track.changes), InFlight: m.inFlight,
-			Answers: m.latency.TotalCount(), AnswerTime: m.answerTime, Failures: maps.Clone(m.failures),
+			Answers: m.latency.TotalCount(), AnswerTime: m.answerTime, Failures: maps.Clone(m.failures), Samples: maps.Clone(m.samples),
 			P50: t.P50, P95: t.P95, P99: t.P99,
 		})
 	}
@@ -101,11 +104,12 @@ type totals struct {
 	track      track
 	answerTime time.Duration           // sum over all good answers
 	failures   map[Cause]int64         // requests without a good answer
+	samples    map[Cause]string        // what came of the first of them
 	latency    *hdrhistogram.Histogram // of good answers, in microseconds
 }
 
 func newTotals() totals {
-	return totals{failures: map[Cause]int64{}, latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
+	return totals{failures: map[Cause]int64{}, samples: map[Cause]string{}, latency: hdrhistogram.New(1, time.Hour.Microseconds(), 2)}
 }
 
 // absorb adds the figures of o to those of t.
@@ -118,6 +122,9 @@ func (t *totals) absorb(o *totals) {
 	t.answerTime += o.answerTime
 	for c, n := range o.failures {
 		t.failures[c] += n
+	}
+	for c, text := range o.samples {
+		t.samples[c] = cmp.Or(t.samples[c], text)
 	}
 	t.latency.Merge(o.latency)
 	t.track = o.track

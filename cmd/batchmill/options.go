@@ -144,6 +144,7 @@ func (o *options) bindContainers(b *binder) {
 	b.set.Float64Var(&s.ContainerCPUs, "container-cpus", 0, "N\tprocessors of each container, such as 1.5 (default: the machine's, divided equally)")
 	nonzero(b, &s.ContainerCPUs, "container-cpus")
 	b.number(&s.ContainerPids, "container-pids", fmt.Sprintf("N\tprocesses and threads of each container (default %d)", container.DefaultPids))
+	b.list(&s.ContainerTmpfs, "container-tmpfs", "PATH\ta folder that the containers can write to, in memory; repeatable")
 	b.list(&s.ContainerAllow, "container-allow", "NAME\ta restriction to lift: "+strings.Join(container.Restrictions(), ", ")+"; repeatable")
 }
 

@@ -30,19 +30,30 @@ type display interface {
 // showProgress shows p on stderr until the function it returns is called; when
 // that returns, nothing is being written any more.
 func (a *app) showProgress(p *transform.Progress, mode string) (stop func()) {
+	look := func() transform.Snapshot { return a.snapshot(p) }
 	switch width := a.width(); {
 	case mode == "none":
 		return func() {}
 	case mode == "json":
 		a.tellInJSON(p)
-		return watch(p, jsonLines{json.NewEncoder(a.stderr)}, jsonEvery)
+		return watch(look, jsonLines{json.NewEncoder(a.stderr)}, jsonEvery)
 	case width > 0:
-		return watch(p, &liveLine{w: a.stderr, width: a.width}, redrawEvery)
+		return watch(look, &liveLine{w: a.stderr, width: a.width}, redrawEvery)
 	}
-	return watch(p, textLines{a.stderr}, lineEvery)
+	return watch(look, textLines{a.stderr}, lineEvery)
 }
 
-func watch(p *transform.Progress, d display, every time.Duration) (stop func()) {
+// snapshot is p as it may be shown: what came of a try to reach a host is scrubbed.
+func (a *app) snapshot(p *transform.Progress) transform.Snapshot {
+	s := p.Snapshot()
+	if s.Waiting != nil {
+		s.Waiting.Reason = a.stderr.Scrub(s.Waiting.Reason)
+	}
+	return s
+}
+
+// watch shows what look sees every so often.
+func watch(look func() transform.Snapshot, d display, every time.Duration) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	caught.Start(func() {
 		defer close(done)
@@ -51,9 +62,9 @@ func watch(p *transform.Progress, d display, every time.Duration) (stop func()) 
 		for {
 			select {
 			case <-ticker.C:
-				d.show(p.Snapshot())
+				d.show(look())
 			case <-quit:
-				d.end(p.Snapshot())
+				d.end(look())
 				return
 			}
 		}
@@ -74,7 +85,7 @@ func (a *app) tellInJSON(p *transform.Progress) {
 		return struct {
 			transform.Snapshot
 			sink.Message
-		}{p.Snapshot(), m}
+		}{a.snapshot(p), m}
 	})
 }
 
@@ -146,7 +157,7 @@ func status(s transform.Snapshot) string {
 	case w != nil && w.Until.Sub(s.Time) >= time.Second:
 		fmt.Fprintf(&b, "no host can be asked: %s  ", resting(w))
 	case s.HostsUp == 0 && s.Records == 0:
-		fmt.Fprintf(&b, "waiting for a host to be ready (0 of %d)", s.Hosts)
+		fmt.Fprintf(&b, "waiting for a host to be ready (0 of %d)%s", s.Hosts, waiting(s.Waiting))
 		return b.String()
 	}
 	fmt.Fprintf(&b, "%s records  %s/s  %s/s", count(float64(s.Records)), rate(s.RecordsPerSecond), size(s.BytesPerSecond))
@@ -156,6 +167,18 @@ func status(s transform.Snapshot) string {
 	fmt.Fprintf(&b, "  in flight %d  retries %s  rejects %s  hosts %d/%d",
 		s.InFlight, count(float64(s.Retries)), count(float64(s.Rejects)), s.HostsUp, s.Hosts)
 	return b.String()
+}
+
+// waiting says since when a host is waited for, how long still, and why.
+func waiting(w *workers.Waiting) string {
+	if w == nil {
+		return ""
+	}
+	text := fmt.Sprintf(" since %s, --ready-timeout ends at %s", w.Since.Local().Format(time.TimeOnly), w.GivesUp.Local().Format(time.TimeOnly))
+	if w.Host != "" {
+		text += fmt.Sprintf("; %s: %s", escape(w.Host), escape(w.Reason))
+	}
+	return text
 }
 
 // resting says who rests until when, and when the job gives up.

@@ -50,12 +50,20 @@ func TestStatus(t *testing.T) {
 		{"while the inputs are listed", transform.Snapshot{Listed: 120_000, ETASeconds: -1}, "looking at the inputs: 120,000 objects so far"},
 		{"all listed", transform.Snapshot{Listed: 1, TotalBytes: 2_000_000, ETASeconds: -1}, "starting: 1 object of input, 2.0 MB"},
 		{"no host yet", waiting, "  0%  waiting for a host to be ready (0 of 2)"},
+		{"no host yet, and why", waitingFor(waiting, "http://a:8080", "GET /ping: connection\x1b refused"),
+			`  0%  waiting for a host to be ready (0 of 2) since 14:00:00, --ready-timeout ends at 14:10:00; http://a:8080: GET /ping: connection\x1b refused`},
 		{"unknown size", unknown, "1.2M records  12.3k/s  4.5 MB/s  in flight 8  retries 3  rejects 1  hosts 2/2"},
 	} {
 		if got := status(c.s); got != c.want {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
 		}
 	}
+}
+
+func waitingFor(s transform.Snapshot, host, why string) transform.Snapshot {
+	since := time.Date(2026, 11, 30, 14, 0, 0, 0, time.Local)
+	s.Waiting = &workers.Waiting{Since: since, GivesUp: since.Add(10 * time.Minute), Host: host, Reason: why}
+	return s
 }
 
 // Whatever the width, a live line never wraps, and always clears the one before.

@@ -43,7 +43,7 @@ which files of this disk are read.`
 
 // retryFlags are what may be said anew. The rest is the job's, and binds it.
 var retryFlags = []string{"host", "command", "replicas", "image", "model", "env", "env-file", "network", "gpus",
-	"container-memory", "container-cpus", "container-pids", "container-allow", "input", "input-manifest", "follow-symlinks", "host-header",
+	"container-memory", "container-cpus", "container-pids", "container-allow", "container-tmpfs", "input", "input-manifest", "follow-symlinks", "host-header",
 	"host-bearer", "host-basic", "host-ca", "host-cert", "host-key", "host-server-name", "on-bad", "max-rejects",
 	"batch-records", "batch-bytes", "target-latency", "concurrency", "max-concurrency", "no-keep-alive", "timeout",
 	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "resume-before-damage", "progress", "metrics", "s3-endpoint", "s3-path-style"}

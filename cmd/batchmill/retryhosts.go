@@ -52,5 +52,5 @@ func hostsAnew(s *job.Spec, flags *pflag.FlagSet) error {
 // withoutContainers forgets what a manifest says about containers, but for the image.
 func withoutContainers(s *job.Spec) {
 	s.Model, s.Env, s.EnvFile, s.Network, s.GPUs = "", nil, nil, "", ""
-	s.ContainerMemory, s.ContainerCPUs, s.ContainerPids, s.ContainerAllow = 0, 0, 0, nil
+	s.ContainerMemory, s.ContainerCPUs, s.ContainerPids, s.ContainerAllow, s.ContainerTmpfs = 0, 0, 0, nil, nil
 }

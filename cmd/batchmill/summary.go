@@ -162,6 +162,23 @@ func writeHostTable(w io.Writer, hosts []manifest.Host) {
 	if more := len(busiest) - len(shown); more > 0 {
 		row(w, "", "... and %s more; the manifest has them all", plural(int64(more), "host"))
 	}
+	for i := range shown {
+		writeHostTrouble(w, &shown[i])
+	}
+}
+
+// writeHostTrouble tells what a host failed, and why it was dropped.
+func writeHostTrouble(w io.Writer, h *manifest.Host) {
+	var causes []string
+	for _, f := range h.Failures {
+		causes = append(causes, fmt.Sprintf("%s %s (%s)", grouped(f.Count), f.Cause, escape(f.Sample)))
+	}
+	if len(causes) > 0 {
+		row(w, "failures", "%s at %s", strings.Join(causes, ", "), escape(h.URL))
+	}
+	if h.Dropped != "" {
+		row(w, "dropped", "%s: %s", escape(h.URL), escape(h.Dropped))
+	}
 }
 
 // ms is a time given in milliseconds.

@@ -24,12 +24,14 @@ type Message struct {
 
 // A Sink writes whole messages, from any goroutine.
 type Sink struct {
-	mu      sync.Mutex
-	w       io.Writer
-	lead    func() string     // "" or nil: what stands before a message
-	form    func(Message) any // not nil: a message is this, in a line of JSON
+	mu     sync.Mutex
+	w      io.Writer
+	lead   func() string     // "" or nil: what stands before a message
+	form   func(Message) any // not nil: a message is this, in a line of JSON
+	logged places
+
+	hiding  sync.Mutex
 	secrets []func() []string
-	logged  places
 }
 
 // New makes the sink before w.
@@ -52,8 +54,8 @@ func (s *Sink) InJSON(form func(Message) any) {
 
 // Hide takes what secrets returns out of all messages from now on.
 func (s *Sink) Hide(secrets func() []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.hiding.Lock()
+	defer s.hiding.Unlock()
 	s.secrets = append(s.secrets, secrets)
 }
 
@@ -92,10 +94,17 @@ func (s *Sink) Tell(m Message) {
 // ones stand in too many words.
 const shortest = 4
 
-// scrubbed is m without secrets. The caller holds s.mu.
+// Scrub takes the secrets out of a text that is shown by Write. What InJSON was given
+// may call Scrub.
+func (s *Sink) Scrub(text string) string { return s.scrubbed(Message{Notice: text}).Notice }
+
+// scrubbed is m without secrets.
 func (s *Sink) scrubbed(m Message) Message {
+	s.hiding.Lock()
+	hidden := slices.Clone(s.secrets)
+	s.hiding.Unlock()
 	var pairs []string
-	for _, all := range s.secrets {
+	for _, all := range hidden {
 		for _, secret := range all() {
 			if len(secret) >= shortest {
 				pairs = append(pairs, secret)

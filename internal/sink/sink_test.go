@@ -70,6 +70,18 @@ func TestSays(t *testing.T) {
 	}
 }
 
+// TestFormMayScrub: what makes lines of JSON may scrub texts of its own.
+func TestFormMayScrub(t *testing.T) {
+	var out bytes.Buffer
+	s := New(&out)
+	s.Hide(func() []string { return []string{canary} })
+	s.InJSON(func(m Message) any { return s.Scrub("a "+canary) + m.Notice })
+	s.Tell(Message{Notice: " and a notice"})
+	if got := out.String(); got != "\"a [redacted] and a notice\"\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestLibrariesAreScrubbedAndCounted(t *testing.T) {
 	for name, w := range writers {
 		for _, inJSON := range []bool{false, true} {

@@ -52,7 +52,7 @@ func (f *Fleet) containerOptions(spec *job.Spec) (container.Options, error) {
 		env = append(env, e)
 	}
 	return container.Options{Image: spec.Image, Replicas: spec.Replicas, Model: spec.Model, Env: env, Network: spec.Network, GPUs: spec.GPUs,
-		Memory: int64(spec.ContainerMemory), CPUs: spec.ContainerCPUs, Pids: int64(spec.ContainerPids), Allow: spec.ContainerAllow,
+		Memory: int64(spec.ContainerMemory), CPUs: spec.ContainerCPUs, Pids: int64(spec.ContainerPids), Allow: spec.ContainerAllow, Tmpfs: spec.ContainerTmpfs,
 		Owner: spec.Output, Notice: f.options.Notice}, nil
 }
 

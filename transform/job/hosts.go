@@ -66,6 +66,7 @@ func (s *Spec) checkImage() error {
 		{"--model", s.Model != ""}, {"--env", len(s.Env) > 0}, {"--env-file", len(s.EnvFile) > 0}, {"--network", s.Network != ""},
 		{"--gpus", s.GPUs != ""}, {"--container-memory", s.ContainerMemory != 0}, {"--container-cpus", s.ContainerCPUs != 0},
 		{"--container-pids", s.ContainerPids != 0}, {"--container-allow", len(s.ContainerAllow) > 0},
+		{"--container-tmpfs", len(s.ContainerTmpfs) > 0},
 	} {
 		if f.set {
 			return Usagef("name the image with --image, or leave this out", "%s is for containers, and there is no --image", f.name)

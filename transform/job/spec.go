@@ -90,6 +90,7 @@ type Spec struct {
 	ContainerCPUs   float64  `yaml:"container-cpus,omitempty" json:"container-cpus,omitempty"`
 	ContainerPids   int      `yaml:"container-pids,omitempty" json:"container-pids,omitempty"`
 	ContainerAllow  []string `yaml:"container-allow,omitempty" json:"container-allow,omitempty"`
+	ContainerTmpfs  []string `yaml:"container-tmpfs,omitempty" json:"container-tmpfs,omitempty"`
 }
 
 // Duration is a time.Duration that reads "90s" or "10m" from text.

@@ -117,7 +117,7 @@ var freely = []string{
 	"command", "replicas", "host-bearer", "host-basic", "host-ca", "host-cert", "host-key", "host-server-name",
 	"target-latency", "max-concurrency", "no-keep-alive",
 	"image", // what its name means is bound, by its digest
-	"model", "env", "env-file", "network", "gpus", "container-memory", "container-cpus", "container-pids", "container-allow",
+	"model", "env", "env-file", "network", "gpus", "container-memory", "container-cpus", "container-pids", "container-allow", "container-tmpfs",
 	"input-manifest", "follow-symlinks", "s3-endpoint", "s3-path-style", // the objects are bound one by one, wherever they are
 }
 

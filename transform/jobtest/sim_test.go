@@ -331,7 +331,8 @@ func (w *world) checkRejects(o *simObject, rejected map[int64]bool) error {
 }
 
 // doubted tells whether record i was rejected for an answer that is not believed,
-// and may be so: a host had given another number of answers to a request that held it.
+// or for one and a failure, and may be so: a host had given another number of answers
+// to a request that held the record.
 func (w *world) doubted(o *simObject, i int, rec simRecord) bool {
 	text := w.output.Snapshot()[plan.RejectsDir+"/"+o.name+".jsonl"]
 	for line := range bytes.Lines(text) {
@@ -339,7 +340,7 @@ func (w *world) doubted(o *simObject, i int, rec simRecord) bool {
 		if err != nil || rej.Record != int64(i+1) {
 			continue
 		}
-		return rej.Reason == "unproved" && slices.ContainsFunc(w.hosts, func(h *fakeHost) bool { return h.miscounted[rec.id] })
+		return (rej.Reason == "unproved" || w.timesAlone(rec.id) == 1) && slices.ContainsFunc(w.hosts, func(h *fakeHost) bool { return h.miscounted[rec.id] })
 	}
 	return false
 }

@@ -151,6 +151,17 @@ type Host struct {
 	Rate      float64 `json:"records_per_second"` // over the whole run
 	Limit     int     `json:"limit"`              // requests in flight at once, at the end
 	Limits    []Limit `json:"limits,omitempty"`   // how the limit changed; at most 64 changes
+	// Failures count the requests without a good answer, the most frequent cause first.
+	Failures []HostFailure `json:"failures,omitempty"`
+	// Dropped says why the host was not used any more; empty otherwise.
+	Dropped string `json:"dropped,omitempty"`
+}
+
+// HostFailure is a cause for which requests to a host got no good answer.
+type HostFailure struct {
+	Cause  string `json:"cause"`
+	Count  int64  `json:"count"`
+	Sample string `json:"sample"` // of the first: its status, or what happened to the connection
 }
 
 // Limit is how many requests a host got at once from a moment of the run on.

@@ -228,7 +228,7 @@ func TestSchemas(t *testing.T) {
 	all := slices.Compact(slices.Sorted(slices.Values(append(text, binary...))))
 	wantKeys(t, "reject", schema(t, "reject"), all)
 	wantKeys(t, "progress", schema(t, "progress"), []string{"bytes", "error", "eta_seconds", "exit_code", "hint", "hosts_up", "in_flight", "listed", "notice",
-		"records", "records_per_second", "rejects", "resumed", "retries", "stack", "standstill", "time", "total_bytes"})
+		"records", "records_per_second", "rejects", "resumed", "retries", "stack", "standstill", "time", "total_bytes", "waiting"})
 }
 
 func schema(t *testing.T, name string) map[string]any {

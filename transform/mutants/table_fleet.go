@@ -22,6 +22,15 @@ func fleetMutants() []mutant {
 		name: "fast-broken-host-kept", promise: "fleet: a host that fails everything does not eat the job", file: "workers/lease.go", tests: workers("Eject|GoesOn"),
 		edits: []edit{{"case m.brokenInRow >= mostBrokenInRow, p.failsAlone(m):", "case m.brokenInRow >= mostBrokenInRow:"}},
 	}, {
+		name: "ejection-not-told", promise: "9: a host that is ejected is told of while others go on", file: "workers/incident.go", tests: workers("^TestIncidents"),
+		edits: []edit{{"m.told = told{ejected: true, at: now}", "m.told = told{ejected: true, at: now}\n\treturn"}},
+	}, {
+		name: "told-without-end", promise: "9: a host that keeps on failing is told of once a minute", file: "workers/incident.go", tests: workers("^TestIncidentsAreFew$"),
+		edits: []edit{{"now.Sub(m.told.at) < quietTime", "now.Sub(m.told.at) < 0"}},
+	}, {
+		name: "host-quoted-in-manifest", promise: "secrets: statistics repeat nothing that a host said", file: "workers/incident.go", tests: workers("^TestIncidents$"),
+		edits: []edit{{"return fmt.Sprintf(\"status %d\", o.Status)", "return reasonOf(o)"}},
+	}, {
 		name: "hedge-over-budget", promise: "fleet: a second host is asked within the retry budget", file: "workers/queue.go", tests: workers("Spare"),
 		edits: []edit{{" || p.retries.takeOrDelay() > 0 {", " {"}},
 	}, {

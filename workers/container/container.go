@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -83,6 +84,8 @@ type Options struct {
 	Pids   int64
 	// Allow names the restrictions that are lifted; see Restrictions.
 	Allow []string
+	// Tmpfs are directories, as absolute paths, that a container can write to, in memory.
+	Tmpfs []string
 	// Logs keeps what the containers print. Needed; the caller closes Logs after the
 	// fleet.
 	Logs *hostlog.Dir `json:"-"`
@@ -122,6 +125,9 @@ func (o *Options) Validate() error {
 			return fmt.Errorf("--container-allow %q is not known: use %s", a, strings.Join(Restrictions(), ", "))
 		}
 	}
+	if err := o.checkTmpfs(); err != nil {
+		return err
+	}
 	for _, e := range o.Env {
 		if err := checkVariable(e); err != nil {
 			return err
@@ -134,6 +140,19 @@ func (o *Options) Validate() error {
 		return err
 	}
 	return o.checkModel()
+}
+
+// checkTmpfs refuses what is no directory below the root, and the model's own.
+func (o *Options) checkTmpfs() error {
+	for _, p := range o.Tmpfs {
+		switch {
+		case !path.IsAbs(p) || path.Clean(p) != p || p == "/" || strings.ContainsAny(p, ":,\x00"):
+			return fmt.Errorf("--container-tmpfs %q: give the absolute path of a folder in the container, such as /var/cache/model", p)
+		case p == modelTarget && o.Model != "":
+			return fmt.Errorf("--container-tmpfs %s is where --model goes: leave one out", p)
+		}
+	}
+	return nil
 }
 
 // checkTogether refuses a limit that is both lifted and set.

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
@@ -45,8 +47,9 @@ func (f *Fleet) request(i int, name string) client.ContainerCreateOptions {
 	if !f.options.allows(AllowNewPrivileges) {
 		h.SecurityOpt = []string{"no-new-privileges"}
 	}
+	h.Tmpfs = tmpfs(h.Memory, f.options.Tmpfs)
 	if h.ReadonlyRootfs {
-		h.Tmpfs = tmpfs(h.Memory, f.image.volumes)
+		h.Tmpfs = readOnlyTmpfs(h.Memory, slices.Concat(f.image.volumes, f.options.Tmpfs))
 	}
 	if f.model != "" {
 		delete(h.Tmpfs, modelTarget)
@@ -114,20 +117,25 @@ func (f *Fleet) shmSize(memory int64) int64 {
 	return max(64<<20, memory/2)
 }
 
-// tmpfs is the directories in memory that a container with a read-only root can write
-// to; their bytes count as the container's memory. Programs in /tmp can be executed:
-// servers in Java, among others, unpack libraries into /tmp. The image's volumes are in
-// memory, too: the engine would put each volume on this machine's disk, without a bound.
-func tmpfs(memory int64, volumes []string) map[string]string {
-	size := ""
+// readOnlyTmpfs is the directories in memory that a container with a read-only root
+// can write to: those given, /tmp and /run. The image's volumes must be among those given:
+// the engine would put each volume on this machine's disk, without a bound.
+func readOnlyTmpfs(memory int64, paths []string) map[string]string {
+	list := tmpfs(memory, append(paths, "/tmp"))
+	list["/run"] = strings.NewReplacer("rw,exec", "rw,noexec", "mode=1777", "mode=755").Replace(list["/tmp"])
+	return list
+}
+
+// tmpfs is directories in memory; their bytes count as the container's memory. Programs
+// there can be executed: servers in Java, among others, unpack libraries into /tmp.
+func tmpfs(memory int64, paths []string) map[string]string {
+	options := "rw,exec,nosuid,nodev,mode=1777"
 	if memory > 0 {
-		size = fmt.Sprintf(",size=%d", memory)
+		options += fmt.Sprintf(",size=%d", memory)
 	}
 	list := map[string]string{}
-	for _, v := range volumes {
-		list[v] = "rw,exec,nosuid,nodev,mode=1777" + size
+	for _, p := range paths {
+		list[p] = options
 	}
-	list["/tmp"] = "rw,exec,nosuid,nodev,mode=1777" + size
-	list["/run"] = "rw,noexec,nosuid,nodev,mode=755" + size
 	return list
 }

@@ -88,7 +88,7 @@ func TestVolumes(t *testing.T) {
 	binary := containertest.Program(t, "github.com/batchmill/batchmill/workers/container/containertest/testhost")
 	c.BuildFrom(t, "batchmill-volumes", "FROM scratch\nCOPY program /program\nVOLUME /data /var/cache/model/ "+modelTarget+"\nENTRYPOINT [\"/program\"]\n", map[string]string{"program": binary})
 	for _, allow := range [][]string{nil, {AllowWritableRoot}} {
-		k := keepAll(t, Options{Image: "batchmill-volumes", Model: t.TempDir(), Memory: 64 << 20, Env: Contract{}.Env(), Allow: allow})
+		k := keepAll(t, Options{Image: "batchmill-volumes", Model: t.TempDir(), Memory: 64 << 20, Env: Contract{}.Env(), Allow: allow, Tmpfs: []string{"/app/cache"}})
 		k.allReady()
 		got, err := c.ContainerInspect(t.Context(), k.Hosts()[0].container(), client.ContainerInspectOptions{})
 		if err != nil {
@@ -101,6 +101,9 @@ func TestVolumes(t *testing.T) {
 			}
 		}
 		tmpfs := got.Container.HostConfig.Tmpfs
+		if !strings.HasSuffix(tmpfs["/app/cache"], ",size=67108864") {
+			t.Errorf("in memory: %v", tmpfs)
+		}
 		if allow == nil {
 			if len(volumes) > 0 || !strings.HasSuffix(tmpfs["/data"], ",size=67108864") || tmpfs["/var/cache/model"] == "" || tmpfs[modelTarget] != "" {
 				t.Errorf("mounts %+v, in memory %v", got.Container.Mounts, tmpfs)

@@ -127,6 +127,9 @@ type end struct {
 // withLastLines is why the container ended, with the last lines that it printed.
 func (e end) withLastLines(log *hostlog.Log) error {
 	if words := log.Tail(); words != "" {
+		if line, cure := telling(log.Recent()); line != "" {
+			return fmt.Errorf("%w; it said %q: %s; its last lines: %s", e.why, line, cure, words)
+		}
 		return fmt.Errorf("%w; its last lines: %s", e.why, words)
 	}
 	return fmt.Errorf("%w; it printed nothing", e.why)

@@ -171,11 +171,8 @@ func (l *Log) rotate() {
 // Tail is the last 5 lines since Begin that are not empty, joined by " | "; "" without
 // lines. The text is the host's: the caller escapes the text before showing it.
 func (l *Log) Tail() string {
-	l.mu.Lock()
-	text := bytes.ToValidUTF8(l.tail, []byte("?"))
-	l.mu.Unlock()
 	var lines []string
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(l.Recent()) {
 		line = strings.TrimSpace(line)
 		if len(line) > lineLength {
 			line = strings.ToValidUTF8(line[:lineLength], "") + "..."
@@ -185,6 +182,13 @@ func (l *Log) Tail() string {
 		}
 	}
 	return strings.Join(lines[max(0, len(lines)-lastLines):], " | ")
+}
+
+// Recent is the last few KiB that the host printed since Begin, as valid UTF-8.
+func (l *Log) Recent() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(bytes.ToValidUTF8(l.tail, []byte("?")))
 }
 
 // Close closes the file. Text written later is kept in the tail only.

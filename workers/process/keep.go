@@ -59,6 +59,9 @@ func (h *Host) Keep(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", h.Name(), err)
 	}
 	defer log.Close() // a log that cannot be closed is no reason to fail
+	h.mu.Lock()
+	h.log = log.Path()
+	h.mu.Unlock()
 	gaveUp := h.keep(ctx, log)
 	if gaveUp == nil {
 		h.setPort(0, errors.New("the job is over"))

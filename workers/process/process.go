@@ -65,8 +65,10 @@ type Host struct {
 	answered atomic.Bool // the process has answered an invocation with a 2xx
 
 	mu      sync.Mutex
-	port    int   // 0 while no process runs
-	absence error // why no process runs, or how the process before ended; nil for a first process
+	port    int       // 0 while no process runs
+	began   time.Time // when the process that runs was started
+	log     string    // the file with what processes printed; may be empty
+	absence error     // why no process runs, or how the process before ended; nil for a first process
 }
 
 var _ workers.Kept = (*Host)(nil)
@@ -120,24 +122,48 @@ func (h *Host) Invoke(ctx context.Context, r *workers.Request) (workers.Response
 // dial connects to the process that runs now.
 func (h *Host) dial(ctx context.Context) (net.Conn, error) {
 	h.mu.Lock()
-	port, state := h.port, h.absence
+	port, state, began, log := h.port, h.absence, h.began, h.log
 	h.mu.Unlock()
 	if port == 0 {
 		return nil, fmt.Errorf("there is no process: %w", state)
 	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	conn, err := d.DialContext(ctx, "tcp", loopback(port))
+	if err != nil {
+		err = deaf(ctx, err, port, usualPort, time.Since(began), log)
+	}
 	if err != nil && state != nil {
 		err = fmt.Errorf("%w: the process before this one: %w", err, state)
 	}
 	return conn, err
 }
 
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// usualPort is where a server listens that knows nothing of its variables.
+const usualPort = 8080
+
+// deaf is err with what a person needs to know of a process that does not take
+// connections on its port, and whether another port, the usual one, takes some.
+func deaf(ctx context.Context, err error, port, usual int, lives time.Duration, log string) error {
+	text := fmt.Sprintf("the process has run for %v and does not listen on port %d, which the variables SAGEMAKER_BIND_TO_PORT and PORT name",
+		lives.Round(time.Second), port)
+	if log != "" {
+		text += "; its log is " + log
+	}
+	var d net.Dialer
+	if conn, refused := d.DialContext(ctx, "tcp", loopback(usual)); refused == nil {
+		_ = conn.Close()
+		text += fmt.Sprintf("; a program listens on port %d: if that is the process, have it take the port from a variable", usual)
+	}
+	return fmt.Errorf("%w: %s", err, text)
+}
+
 // setPort sets the port of the process that runs, with how the process before ended,
 // or port 0 with why no process runs.
 func (h *Host) setPort(port int, state error) {
 	h.mu.Lock()
-	h.port, h.absence = port, state
+	h.port, h.absence, h.began = port, state, time.Now()
 	h.mu.Unlock()
 	if port == 0 {
 		h.HTTPHost.Close() // idle connections lead to an ended process

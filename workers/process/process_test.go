@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -239,6 +240,30 @@ func keptElsewhere(t *testing.T) (c *exec.Cmd, pids []int) {
 		return err == nil
 	})
 	return c, pids[:3]
+}
+
+// TestDeafProcess: what is said of a process that listens elsewhere, or nowhere.
+func TestDeafProcess(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual := l.Addr().(*net.TCPAddr).Port
+	refused := errors.New("connection refused")
+	for _, listens := range []bool{true, false} {
+		err := deaf(t.Context(), refused, 23456, usual, 12*time.Second, "/out/host-1.log")
+		for want, in := range map[string]bool{
+			"connection refused: the process has run for 12s": true, "port 23456": true, "SAGEMAKER_BIND_TO_PORT and PORT": true,
+			"its log is /out/host-1.log": true, fmt.Sprintf("a program listens on port %d", usual): listens,
+		} {
+			if !errors.Is(err, refused) || strings.Contains(err.Error(), want) != in {
+				t.Errorf("listens %t: %v; %q should be in it: %t", listens, err, want, in)
+			}
+		}
+		if err := l.Close(); listens && err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestHowAProcessEnds(t *testing.T) {
