@@ -121,7 +121,7 @@ func (a *asker) invoke(ctx context.Context, q *ask, lease *workers.Lease, x *exc
 	x.keep(text)
 	x.place.note(*q, lease.Member(), resp.Trust)
 	a.learnAnswerSize(len(resp.Body) / len(q.sel))
-	a.sizer.Answered(x.place.level, lease.Member(), len(q.sel), lease.Took())
+	a.sizer.Answered(x.place.level, lease.Member(), len(q.sel), len(resp.Body), lease.Took())
 	return o, lease, nil
 }
 

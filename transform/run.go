@@ -20,6 +20,10 @@ import (
 // store that is near. A store that is distant tells the number.
 const publishers = 4
 
+// answersShare is the part of --memory, one of 16, that the answers to a batch should take
+// at most: a batch is copied while it is written, and many batches are at work.
+const answersShare = 16
+
 // run is a job at work: what all its stages share.
 type run struct {
 	plan     *plan.Plan
@@ -74,7 +78,7 @@ func newRun(p *plan.Plan, led *ledger.Ledger, fleet workers.Fleet, progress *Pro
 		HostWait: time.Duration(s.HostWait), ReadyTimeout: time.Duration(s.ReadyTimeout)})
 	r := &run{
 		plan: p, codec: p.Codec, ledger: led, pool: pool, progress: progress,
-		sizer:     workers.NewSizer(time.Duration(s.TargetLatency), s.BatchSize(), pool),
+		sizer:     workers.NewSizer(time.Duration(s.TargetLatency), s.BatchSize(), int(s.Memory)/answersShare, pool),
 		window:    newWindow(p.WindowMemory()),
 		copies:    copies{budget: int64(s.Memory) / copiesShare},
 		layout:    newLayout(p.Codec.LearnsLayout()),

@@ -29,6 +29,7 @@ import (
 // final size. The cutter waits for nothing but batches at work, so hosts stay busy.
 type Sizer struct {
 	answerTarget time.Duration // the time that an answer may take
+	mostBytes    int           // of the answers to a batch
 	hosts        *Pool
 
 	mu          sync.Mutex
@@ -46,9 +47,11 @@ type Sizer struct {
 	unresolved  int           // batches of any level that are not resolved
 	cutterWaits bool          // the cutter waits in Next
 	changed     chan struct{}
-
-	timeouts, answers int // of requests, since the size changed
+	recent      recentRequests
 }
+
+// recentRequests are how requests ended since the size changed.
+type recentRequests struct{ timeouts, answers int }
 
 type sizerStage uint8
 
@@ -83,9 +86,10 @@ const (
 )
 
 // NewSizer makes a sizer that finds the size; with given above 0, given is the
-// size and stays. target is the longest that an answer may take.
-func NewSizer(target time.Duration, given int, hosts *Pool) *Sizer {
-	s := &Sizer{answerTarget: target, hosts: hosts, changed: make(chan struct{})}
+// size and stays. target is the longest that an answer may take, and mostBytes what
+// the answers to a batch may take.
+func NewSizer(target time.Duration, given, mostBytes int, hosts *Pool) *Sizer {
+	s := &Sizer{answerTarget: target, mostBytes: mostBytes, hosts: hosts, changed: make(chan struct{})}
 	s.beginLevel(firstSize)
 	if given > 0 {
 		s.size, s.stage, s.level, s.fixed = given, found, nil, true
@@ -160,12 +164,15 @@ func (s *Sizer) Cut(l *Level, records, bytes, mostBytes int) *Level {
 	return l
 }
 
-// Answered counts a good answer to so many records of a batch of l. Only answers to
-// whole batches are measured.
-func (s *Sizer) Answered(l *Level, host *Member, records int, took time.Duration) {
+// Answered counts a good answer of so many bytes to so many records of a batch of l.
+// Only answers to whole batches are measured.
+func (s *Sizer) Answered(l *Level, host *Member, records, bytes int, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers++
+	s.recent.answers++
+	if bytes > s.mostBytes {
+		s.bound(max(1, int(float64(records)*float64(s.mostBytes)/float64(bytes))))
+	}
 	if l == nil || l != s.level {
 		return
 	}
@@ -229,7 +236,7 @@ func (s *Sizer) Failed(l *Level, host *Member, why Cause, timeout bool) {
 	case l != nil && l == s.level && (why == Broken || why == Failed || why == Oversized):
 		l.broken[host]++
 	case timeout && s.stage == found:
-		if s.timeouts++; s.timeouts >= 3 && s.timeouts*5 >= s.answers {
+		if s.recent.timeouts++; s.recent.timeouts >= 3 && s.recent.timeouts*5 >= s.recent.answers {
 			s.shrink()
 		}
 	}
@@ -276,13 +283,25 @@ func (s *Sizer) Pressed(size int) {
 	}
 }
 
+// bound makes batches have most records at most; a size that was given stays. Called with mu held.
+func (s *Sizer) bound(most int) {
+	switch {
+	case s.fixed || s.size <= most:
+	case s.stage == found:
+		s.size, s.recent = most, recentRequests{}
+	default:
+		s.mostRecords = most
+		s.beginLevel(most)
+	}
+}
+
 // shrink halves a size that was found; a size that was given stays.
 func (s *Sizer) shrink() {
 	if s.fixed {
 		return
 	}
 	s.size = max(1, s.size/2)
-	s.timeouts, s.answers = 0, 0
+	s.recent = recentRequests{}
 }
 
 // Now is the size of batches in records, and whether the size is final.

@@ -9,11 +9,11 @@ import (
 // TestBatchSizeShrinks: after the probe a size is only ever halved, by answers that time out.
 func TestBatchSizeShrinks(t *testing.T) {
 	pool := NewPool(Fleet{}, Limits{})
-	sz := NewSizer(time.Second, 0, pool)
+	sz := NewSizer(time.Second, 0, 1<<20, pool)
 	sz.Fix(100)
 	sz.fixed = false // as one that was found
 	for range 10 {
-		sz.Answered(nil, nil, 10, time.Second)
+		sz.Answered(nil, nil, 10, 0, time.Second)
 	}
 	for i, want := range []int{100, 100, 50, 50, 50, 25} {
 		sz.Failed(nil, nil, Broken, true)
@@ -24,7 +24,7 @@ func TestBatchSizeShrinks(t *testing.T) {
 	sz.Failed(nil, nil, Broken, false)
 	sz.Failed(nil, nil, Failed, false)
 	for range 100 {
-		sz.Answered(nil, nil, 10, time.Second)
+		sz.Answered(nil, nil, 10, 0, time.Second)
 	}
 	for range 19 {
 		sz.Failed(nil, nil, Broken, true)
@@ -48,13 +48,42 @@ func TestBatchSizeShrinks(t *testing.T) {
 // TestGivenSizeStays: what the user or a host said does not shrink, and the manifest
 // does not say that it did.
 func TestGivenSizeStays(t *testing.T) {
-	s := NewSizer(time.Second, 100, nil)
+	s := NewSizer(time.Second, 100, 1<<20, nil)
 	for range 10 {
 		s.Failed(nil, nil, Broken, true)
 		s.Pressed(100)
+		s.Answered(nil, nil, 100, 10<<20, time.Second)
 	}
 	if size, _ := s.Now(); size != 100 {
 		t.Errorf("a size of 100 that was given became %d", size)
+	}
+}
+
+// TestBound: a size whose answers take too much memory is bounded, while the size
+// is looked for and once it is found, and no larger size comes after.
+func TestBound(t *testing.T) {
+	pool := fleet(t, 1, Limits{})
+	s := NewSizer(time.Hour, 0, 1<<20, pool)
+	lease := acquire(t, pool, 0, nil)
+	for range 400 {
+		size, l, err := s.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size > 16 {
+			t.Fatalf("batches of %d records after a bound of 10", size)
+		}
+		l = s.Cut(l, size, size, 1<<20)
+		s.Answered(l, lease.Member(), size, size*100_000, time.Duration(size)*time.Millisecond)
+		s.Resolved(l)
+	}
+	if size, _ := s.Now(); size > 10 {
+		t.Errorf("%d records in the end, want 10 at most", size)
+	}
+	s.Answered(nil, nil, 10, 1<<19, time.Second)
+	s.Answered(nil, nil, 10, 3<<20, time.Second)
+	if size, _ := s.Now(); size != 3 {
+		t.Errorf("a found size became %d, want 3", size)
 	}
 }
 
@@ -67,7 +96,7 @@ func TestABrokenHostEndsNoSearch(t *testing.T) {
 		leases = append(leases, acquire(t, pool, i, nil)) // one at each host: all are at work
 	}
 	broken, well := leases[0].Member(), leases[1].Member()
-	s := NewSizer(time.Second, 0, pool)
+	s := NewSizer(time.Second, 0, 1<<20, pool)
 	for _, want := range []int{1, 4, 16} {
 		size, l, err := s.Next(t.Context())
 		if err != nil || size != want {
@@ -81,7 +110,7 @@ func TestABrokenHostEndsNoSearch(t *testing.T) {
 		if size, found := s.Now(); found {
 			t.Fatalf("one of three hosts failed batches of %d, and the size is said to be %d", want, size)
 		}
-		s.Answered(l, well, size, time.Millisecond)
+		s.Answered(l, well, size, 0, time.Millisecond)
 	}
 }
 
@@ -89,14 +118,14 @@ func TestABrokenHostEndsNoSearch(t *testing.T) {
 // about sizes: there is no smaller one to go back to.
 func TestNoAnswerEndsNoSearch(t *testing.T) {
 	pool := fleet(t, 2, Limits{})
-	s := NewSizer(time.Second, 0, pool)
+	s := NewSizer(time.Second, 0, 1<<20, pool)
 	_, l, _ := s.Next(t.Context())
 	for i := range mostUnanswered * leastAnswers {
 		s.Cut(l, 1, 1, 1000)
 		s.Failed(l, pool.Members()[i%2], Failed, false)
 		s.Resolved(l)
 	}
-	s.Answered(l, pool.Members()[0], 1, time.Millisecond)
+	s.Answered(l, pool.Members()[0], 1, 0, time.Millisecond)
 	if size, found := s.Now(); size != 4 || found {
 		t.Errorf("after a good answer the size is %d (found: %v), want a level of 4", size, found)
 	}
@@ -106,10 +135,10 @@ func TestNoAnswerEndsNoSearch(t *testing.T) {
 // that hosts have answered.
 func TestAllHostsDecide(t *testing.T) {
 	pool := fleet(t, 2, Limits{})
-	s := NewSizer(time.Second, 0, pool)
+	s := NewSizer(time.Second, 0, 1<<20, pool)
 	_, l, _ := s.Next(t.Context())
 	for _, m := range pool.Members() {
-		s.Answered(l, m, 1, time.Millisecond)
+		s.Answered(l, m, 1, 0, time.Millisecond)
 	}
 	for i := 0; i < 100; i++ {
 		size, l, err := s.Next(t.Context())
