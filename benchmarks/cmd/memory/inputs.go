@@ -20,6 +20,9 @@ var inputs = map[string]func(w io.Writer) error{
 	"bulk.jsonl": func(w io.Writer) error { return lines(w, 10_000, 10_000) },
 	"vast.jsonl": func(w io.Writer) error { return lines(w, 60, 15<<20) },
 	"broken.jsonl": func(w io.Writer) error {
+		if _, err := io.WriteString(w, "{}\n"); err != nil { // a job without any answer fails
+			return err
+		}
 		text := "{" + strings.Repeat("x", 100_000) + "\n"
 		return repeat(w, 5000, func(int) string { return text })
 	},
