@@ -58,6 +58,11 @@ type Batch struct {
 	// Blank is how many blank lines were passed over since the batch before: lines that are no records.
 	// At the end of an object the empty batch holds those behind the last record.
 	Blank int64
+	// Skipped is how many lines were passed over for other reasons since the batch before: comments, and
+	// lines before the header. Skipped lines behind the last record are told as blank ones are.
+	Skipped int64
+	// HeaderEnd is how the object's header line ends; empty where the object has none, or no line end behind it.
+	HeaderEnd []byte
 	// Flaws are the records that cannot be sent, by ascending Index. Flawed
 	// records hold their place in the batch, so that record numbers stay true.
 	Flaws []Flaw
@@ -212,6 +217,8 @@ type Schema struct {
 	// Header is the header line as it stood, BOM stripped, line end
 	// included; nil when there is none.
 	Header []byte
+	// Why is what showed whether there is a header; empty where that was told.
+	Why string
 }
 
 // Shape tells how the fields of a record hang together.
@@ -349,38 +356,6 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("byte %d: %s", e.Offset, e.Message)
 }
 
-// A Layout is what all output records of a job have in common because of its
-// answers. The job's first answers in input order fix the Layout, once.
-type Layout struct {
-	// Fields is the number of output fields that an answer takes; 0 where
-	// the output's format does not fix it.
-	Fields int `json:"fields"`
-	// Columns are the answer's columns where the output's columns have types.
-	Columns []Column `json:"columns,omitempty"`
-	// Seen is how many answers were looked at.
-	Seen int `json:"seen,omitempty"`
-}
-
-// A Column is a typed column of an output.
-type Column struct {
-	Name string `json:"name"`
-	Type Type   `json:"type"`
-}
-
-// Type is what the values of a typed column are.
-type Type string
-
-// The types of columns that batchmill makes. Every column may hold nulls.
-const (
-	Unknown Type = ""        // only nulls were seen so far
-	Integer Type = "integer" // 64 bits, signed
-	Double  Type = "double"  // IEEE 754, 64 bits
-	Boolean Type = "boolean"
-	Text    Type = "string" // UTF-8
-	Doubles Type = "list"   // a list of doubles
-	Nested  Type = "json"   // any JSON value, as its text
-)
-
 // A Joiner writes output records. Its methods may run on many batches at once,
 // but for Learn.
 type Joiner interface {
@@ -396,8 +371,9 @@ type Joiner interface {
 	// Fit looks at every answer of a; misfit is called for each that cannot
 	// stand in an output of this layout.
 	Fit(a *Answers, l *Layout, misfit func(i int, message string))
-	// Begin appends what stands before an object's first output record.
-	Begin(dst []byte, l *Layout) []byte
+	// Begin appends what stands before an object's first output record. headerEnd is
+	// how the object's header line ends, as the object's batches tell.
+	Begin(dst []byte, l *Layout, headerEnd []byte) []byte
 	// Join appends an output record for each record of b that has an answer, and
 	// with placeholders also for each record that has no answer. Join returns how
 	// many records it wrote, which the engine holds against its own count. The

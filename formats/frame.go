@@ -24,6 +24,9 @@ type Cut struct {
 	N int
 	// Blank: these bytes are no record (a blank line).
 	Blank bool
+	// Skip: these bytes are no record but a line that is passed over (a comment). Under
+	// Full, with N 0, its end is not seen yet.
+	Skip bool
 	// Flaw is set when the record is known to be bad, with a Message.
 	Flaw    Reason
 	Message string
@@ -73,6 +76,7 @@ type Framer struct {
 	lines LineCutter // cut, if it is one
 	plain int        // lines that end before buf[plain] are plain; -1 when not known
 	blank int64      // blank lines that no batch has told yet
+	skips int64      // lines passed over that no batch has told yet
 }
 
 // buffers are read buffers of readSize bytes. A job of many small objects would
@@ -115,10 +119,11 @@ func (f *Framer) Next(b *Batch, caps Caps) error {
 	b.Reset()
 	err := f.batch(b, caps)
 	b.Blank, f.blank = f.blank, 0
+	b.Skipped, f.skips = f.skips, 0
 	return err
 }
 
-// batch is Next, but for the blank lines.
+// batch is Next, but for the lines that are no records.
 func (f *Framer) batch(b *Batch, caps Caps) error {
 	b.First = f.next
 	caps.Bytes = min(caps.Bytes, maxSpan)
@@ -133,17 +138,23 @@ func (f *Framer) batch(b *Batch, caps Caps) error {
 			failed = f.err
 			break
 		}
+		record := !c.Blank && !c.Skip
+		if c.N == 0 && !record && b.Len() == 0 { // a comment over the maximum
+			f.pass(c)
+			failed = f.skipLine(&start)
+			continue
+		}
 		if c.N == 0 {
 			if b.Len() == 0 {
 				failed = f.takeTooLarge(b, &start)
 			}
 			break // a record too large travels alone
 		}
-		if !c.Blank && b.Len() > 0 && (b.Len() >= caps.Records || f.size(b, start)+c.N > caps.Bytes) {
+		if record && b.Len() > 0 && (b.Len() >= caps.Records || f.size(b, start)+c.N > caps.Bytes) {
 			break
 		}
-		if c.Blank && b.Len() == 0 { // leading blank lines stay out of the arena
-			f.blank++
+		if !record && b.Len() == 0 { // leading lines that are no records stay out of the arena
+			f.pass(c)
 			f.take(c.N)
 			start = f.pos
 			continue
@@ -212,15 +223,14 @@ func (f *Framer) take(n int) {
 	f.off += int64(n)
 }
 
-// add takes the record or blank line c into b.
+// add takes c, a record or a line that is none, into b.
 func (f *Framer) add(b *Batch, start int, c Cut) {
 	at := f.size(b, start)
 	if b.Len() == 0 {
 		b.Offset = f.off
 	}
 	f.take(c.N)
-	if c.Blank {
-		f.blank++
+	if f.pass(c) {
 		return
 	}
 	if last := b.Len() - 1; last >= 0 && int(b.Recs[last].End) != at {
@@ -232,7 +242,7 @@ func (f *Framer) add(b *Batch, start int, c Cut) {
 	b.Recs = append(b.Recs, Span{uint32(at), uint32(at + c.N)})
 }
 
-// trim drops blank lines behind the last record.
+// trim drops the lines behind the last record.
 func (f *Framer) trim(b *Batch) { b.Data = b.Data[:b.Recs[b.Len()-1].End] }
 
 // look finds the next record, reading as much as the record needs; false means
@@ -345,36 +355,6 @@ func crOnly(block []byte) bool {
 		}
 	}
 	return false
-}
-
-// takeTooLarge takes a record longer than the maximum, which is alone in b. Its beginning is kept.
-func (f *Framer) takeTooLarge(b *Batch, start *int) error {
-	b.First, b.Offset, b.Data = f.next, f.off, b.Data[:0]
-	kept := min(f.max, keptOfTooLarge)
-	b.Data = append(b.Data, f.buf[f.pos:f.pos+kept]...)
-	b.Recs = append(b.Recs, Span{0, uint32(kept)})
-	b.AddFlaw(0, ReasonTooLarge, "longer than %d bytes without a line end; raise --max-record", f.max)
-	return f.skipLine(start)
-}
-
-// skipLine takes bytes up to and with the next line end, and keeps none.
-func (f *Framer) skipLine(start *int) error {
-	for {
-		if i := bytes.IndexByte(f.buf[f.pos:f.end], '\n'); i >= 0 {
-			f.take(i + 1)
-			*start = f.pos
-			return nil
-		}
-		f.take(f.end - f.pos)
-		*start, f.pos, f.end, f.plain = 0, 0, 0, -1
-		if f.err == io.EOF {
-			return nil
-		}
-		if f.err != nil {
-			return f.err
-		}
-		f.read()
-	}
 }
 
 // Line takes one line off the stream as it stands, line end included, before the first

@@ -220,7 +220,7 @@ func (a *asker) join(p *place) error {
 	room := p.batch.Size() + len(p.answers.Data) + 2*p.batch.Len() // joined, in most formats
 	out, written := a.codec.Joiner.Join(slices.Grow(outputs.get(room), room), p.batch, &p.answers, layout, a.plan.Spec.OnBad == "placeholder")
 	p.out = out
-	p.counts = manifest.Counts{In: int64(p.batch.Len()), Out: int64(written), Blank: p.batch.Blank, Answered: p.countAnswers(), Rejected: int64(len(p.rejects))}
+	p.counts = manifest.Counts{In: int64(p.batch.Len()), Out: int64(written), Blank: p.batch.Blank, SkippedLines: p.batch.Skipped, Answered: p.countAnswers(), Rejected: int64(len(p.rejects))}
 	a.recycle(p)
 	close(p.joined)
 	return nil

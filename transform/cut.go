@@ -193,7 +193,7 @@ func (c *cutter) cutObject(ctx context.Context, o *plan.Object, left int64) (rec
 type stoppedError struct{ error }
 
 // cutNext cuts the batch behind the first records of an object. Its error is
-// a *stoppedError, or the object's: io.EOF at its end, whose place takes the blank lines behind the last record.
+// a *stoppedError, or the object's: io.EOF at its end, whose place takes the lines behind the last record.
 func (c *cutter) cutNext(ctx context.Context, atEnd *place, src *plan.Pinned, reader formats.Reader, records, left int64) (*place, error) {
 	o := atEnd.object
 	most, logged, err := c.ledger.At(ctx, o.Index, records+1)
@@ -215,11 +215,11 @@ func (c *cutter) cutNext(ctx context.Context, atEnd *place, src *plan.Pinned, re
 	err = reader.Next(w.batch, caps)
 	spent(&c.clock.reading, began)
 	if err != nil {
-		atEnd.counts.Blank = w.batch.Blank
+		atEnd.counts.Blank, atEnd.counts.SkippedLines, atEnd.headerEnd = w.batch.Blank, w.batch.Skipped, w.batch.HeaderEnd
 		freeWork(w)
 		return nil, err
 	}
-	p := &place{object: o, reader: reader, work: w, span: src.Advance(reader, w.batch, records+int64(w.batch.Len()))}
+	p := &place{object: o, reader: reader, work: w, headerEnd: w.batch.HeaderEnd, span: src.Advance(reader, w.batch, records+int64(w.batch.Len()))}
 	p.level = c.sizer.Cut(level, w.batch.Len(), w.batch.Size(), caps.Bytes)
 	if logged {
 		if p.logged, err = c.ledger.Take(o.Index, records+1, w.batch.Len()); err != nil {

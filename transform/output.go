@@ -85,12 +85,12 @@ func (s *sink) add(ctx context.Context, p *place) error {
 		if s.err != nil {
 			return nil
 		}
-		if err := s.open(ctx); err != nil || s.err != nil { // an object without records has an output too
+		if err := s.open(ctx, p.headerEnd); err != nil || s.err != nil { // an object without records has an output too
 			return err
 		}
 		return s.blameInput(s.file.Close())
 	}
-	if err := s.open(ctx); err != nil || s.err != nil {
+	if err := s.open(ctx, p.headerEnd); err != nil || s.err != nil {
 		return err
 	}
 	s.count(p)
@@ -141,7 +141,8 @@ func (s *sink) blameInput(err error) error {
 	return err
 }
 
-func (s *sink) open(ctx context.Context) error {
+// open begins the output, once. headerEnd is how the object's header line ends.
+func (s *sink) open(ctx context.Context, headerEnd []byte) error {
 	if s.out != nil {
 		return nil
 	}
@@ -154,7 +155,7 @@ func (s *sink) open(ctx context.Context) error {
 		s.err = err // only its own input can be at fault here, or the job has ended
 		return ctx.Err()
 	}
-	if head := s.run.codec.Joiner.Begin(nil, &s.run.layout.Layout); len(head) > 0 {
+	if head := s.run.codec.Joiner.Begin(nil, &s.run.layout.Layout, headerEnd); len(head) > 0 {
 		_, err = s.file.Write(head)
 	}
 	return err

@@ -27,6 +27,8 @@ type place struct {
 	// failingAlone: every record that is not settled has failed alone.
 	failingAlone bool
 
+	headerEnd []byte // how the object's header line ends
+
 	*work                      // nil once joined, and in an object's last place
 	answers formats.Answers    // of the batch's records, in their order
 	rejects []answerlog.Reject // ascending by index once resolved

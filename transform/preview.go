@@ -25,6 +25,7 @@ type Preview struct {
 	Records                   int                // in the first batch that can be sent
 	Payload                   []byte             // the first request's body
 	Encodings                 []string           // how text was found to be stored, beside UTF-8
+	Header                    *manifest.Header   // of CSV; nil for other formats
 }
 
 // MaxPreviewed is how many objects a Preview names.
@@ -40,7 +41,7 @@ type PreviewObject struct {
 // could be sent are passed over.
 func DryRun(ctx context.Context, p *plan.Plan) (*Preview, error) {
 	c := p.Codec
-	v := &Preview{Objects: p.Count(), Bytes: p.Bytes(), InputFormat: c.In, OutputFormat: c.Out, Names: c.Names(), Skipped: p.Skipped}
+	v := &Preview{Objects: p.Count(), Bytes: p.Bytes(), InputFormat: c.In, OutputFormat: c.Out, Names: c.Names(), Skipped: p.Skipped, Header: headerOf(c)}
 	v.ContentType, v.Accept = c.Media()
 	for i := range min(p.Count(), MaxPreviewed) {
 		o, err := p.Object(i)
@@ -55,7 +56,7 @@ func DryRun(ctx context.Context, p *plan.Plan) (*Preview, error) {
 			return v, err
 		}
 		done, err := v.takePayload(ctx, p, o)
-		v.Encodings = p.Codec.Encodings()
+		v.Encodings = p.Codec.Found().Encodings
 		if ClassOf(err) == job.BadInput { // the object fails alone
 			failed = cmp.Or(failed, err)
 			continue

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/batchmill/batchmill/transform/codec"
 	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/transform/ledger"
 	"github.com/batchmill/batchmill/transform/manifest"
@@ -105,7 +106,7 @@ func (r *run) writeManifest(ctx context.Context) (*Result, error) {
 	}
 	var check manifest.Checker
 	result := &Result{Summary: ledger.Summary{Manifest: m}, Latency: r.pool.Latency(), Slowest: r.clock.slowest(), Storage: r.failures.storage,
-		Encodings: r.codec.Encodings()}
+		Encodings: r.codec.Found().Encodings}
 	for e, err := range r.ledger.Outcomes() {
 		if err != nil {
 			return nil, err
@@ -145,7 +146,7 @@ func (r *run) manifestHead() (*manifest.Manifest, error) {
 	m := &manifest.Manifest{
 		Version: manifest.Version, Tool: "batchmill " + job.Version, JobID: id,
 		Started: started, Finished: time.Now().UTC(),
-		Config: config, Identity: record, Image: r.plan.Image(), Skipped: r.plan.Skipped,
+		Config: config, Identity: record, Image: r.plan.Image(), Skipped: r.plan.Skipped, Header: headerOf(r.codec),
 	}
 	m.Totals.Resumed = r.progress.resumed.Load()
 	m.Totals.Seconds = r.progress.elapsed().Seconds()
@@ -156,6 +157,15 @@ func (r *run) manifestHead() (*manifest.Manifest, error) {
 		m.Hosts = append(m.Hosts, r.hostEntry(&h))
 	}
 	return m, nil
+}
+
+// headerOf tells whether the job's CSV has headers; nil for other formats.
+func headerOf(c *codec.Codec) *manifest.Header {
+	found := c.Found()
+	if found.Header == "" {
+		return nil
+	}
+	return &manifest.Header{Present: found.Header == "yes", Why: found.HeaderWhy}
 }
 
 // hostEntry is a host as the manifest has it.

@@ -47,6 +47,7 @@ func writePlan(w io.Writer, p *transform.Preview, hosts []string) {
 	row(w, "formats", "%s in, %s out", p.InputFormat, p.OutputFormat)
 	row(w, "to the host", "%s, answers as %s", escape(p.ContentType), escape(p.Accept))
 	writeEncodings(w, p.Encodings)
+	writeHeader(w, p.Header)
 	if len(p.Names) > 0 {
 		row(w, "columns", "%s", escape(strings.Join(p.Names, ", ")))
 	}

@@ -31,6 +31,7 @@ func (a *app) summarize(spec *job.Spec, r *transform.Result, s transform.Snapsho
 	writeCounts(a.stdout, m)
 	writeSkipped(a.stdout, m.Skipped)
 	writeEncodings(a.stdout, r.Encodings)
+	writeHeader(a.stdout, m.Header)
 	if !r.AlreadyDone {
 		writeHosts(a.stdout, r, s)
 	}
@@ -75,6 +76,9 @@ func writeCounts(w io.Writer, m *manifest.Manifest) {
 	if t.Blank > 0 {
 		row(w, "blank lines", "%s, which are no records", grouped(t.Blank))
 	}
+	if t.SkippedLines > 0 {
+		row(w, "skipped", "%s of comments or before the header, which are no records", plural(t.SkippedLines, "line"))
+	}
 }
 
 // whySkipped says of files that were not read why, behind their number.
@@ -103,6 +107,18 @@ func writeEncodings(w io.Writer, told []string) {
 	for _, text := range told {
 		row(w, "encoding", "%s", text)
 	}
+}
+
+// writeHeader tells what --header auto decided, and why.
+func writeHeader(w io.Writer, h *manifest.Header) {
+	if h == nil || h.Why == "" {
+		return
+	}
+	found := "no"
+	if h.Present {
+		found = "yes"
+	}
+	row(w, "header", "%s, by the first records: %s", found, escape(h.Why))
 }
 
 // writeReasons tells of each reason how many records it cost, and shows one of these.

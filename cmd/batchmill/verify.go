@@ -65,9 +65,17 @@ func (a *app) verify(ctx context.Context, where *job.Spec) error {
 		return &job.Failure{Class: job.Storage, Err: fmt.Errorf("%s changed while it was read", out.URI(plan.ManifestName)), Hint: "verify it again"}
 	}
 	files, bytes := v.read()
-	fmt.Fprintf(a.stdout, "verified: %s (%s of outputs) are what the manifest says: records in %s, out %s, rejected %s; blank lines %s\n",
-		plural(files, "file"), size(float64(bytes)), grouped(m.Totals.In), grouped(m.Totals.Out), grouped(m.Totals.Rejected), grouped(m.Totals.Blank))
+	fmt.Fprintf(a.stdout, "verified: %s (%s of outputs) are what the manifest says: records in %s, out %s, rejected %s; blank lines %s%s\n",
+		plural(files, "file"), size(float64(bytes)), grouped(m.Totals.In), grouped(m.Totals.Out), grouped(m.Totals.Rejected), grouped(m.Totals.Blank), skippedLines(m))
 	return nil
+}
+
+// skippedLines tells of lines that were passed over, where there are any.
+func skippedLines(m *manifest.Manifest) string {
+	if m.Totals.SkippedLines == 0 {
+		return ""
+	}
+	return "; skipped lines " + grouped(m.Totals.SkippedLines)
 }
 
 // readManifest reads the manifest of an output as manifest.Read does, and

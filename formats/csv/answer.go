@@ -91,7 +91,7 @@ func (j *joiner) appendAnswer(dst, answer []byte, form formats.Form) []byte {
 // appendCSV appends the fields of a CSV answer: as they stand, or where answers
 // have a dialect of their own, written anew.
 func (j *joiner) appendCSV(dst, answer []byte) []byte {
-	if j.answers == j.Dialect {
+	if j.asAnswered {
 		return append(dst, answer...)
 	}
 	var text []byte

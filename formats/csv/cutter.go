@@ -16,9 +16,12 @@ func (c *cutter) Cut(data []byte, edge formats.Edge) formats.Cut {
 	n := bytes.IndexByte(data, '\n') + 1
 	if n == 0 {
 		if edge != formats.EOF {
-			return formats.Cut{} // under Full: too large even for a reject of one line
+			return formats.Cut{Skip: c.isComment(data)} // under Full: too large even for a reject of one line
 		}
 		n = len(data)
+	}
+	if c.isComment(data) {
+		return formats.Cut{N: n, Skip: true}
 	}
 	if bytes.IndexByte(data[:n], c.Quote) < 0 {
 		return formats.Cut{N: n, Blank: blank(data[:n])}
@@ -26,17 +29,47 @@ func (c *cutter) Cut(data []byte, edge formats.Edge) formats.Cut {
 	return c.quoted(data, n, edge)
 }
 
-// Plain implements formats.LineCutter: lines are special from a quote on.
+// isComment tells whether the line that begins data is a comment.
+func (c *cutter) isComment(data []byte) bool { return c.Comment != 0 && data[0] == c.Comment }
+
+// Plain implements formats.LineCutter: lines are special from a quote on, and comments.
 func (c *cutter) Plain(data []byte) int {
+	if c.Comment != 0 {
+		return c.plainOrComment(data)
+	}
 	if i := bytes.IndexByte(data, c.Quote); i >= 0 {
 		return i
 	}
 	return len(data)
 }
 
+// plainOrComment is Plain where lines may be comments. The look goes no further than a
+// few times what plainOrComment finds: the Framer asks again behind each special line.
+func (c *cutter) plainOrComment(data []byte) int {
+	for size := 1 << 9; ; size *= 2 {
+		found := data[:min(size, len(data))]
+		if i := bytes.IndexByte(found, c.Quote); i >= 0 {
+			found = found[:i]
+		}
+		if len(found) > 0 && c.isComment(found) {
+			return 0
+		}
+		if i := bytes.Index(found, []byte{'\n', c.Comment}); i >= 0 {
+			return i + 1
+		}
+		if len(found) < size {
+			return len(found)
+		}
+	}
+}
+
 // blank tells whether line is a line end and nothing else.
 func blank(line []byte) bool {
-	return line[0] == '\n' || len(line) == 2 && line[0] == '\r' && line[1] == '\n'
+	if line[0] > '\r' { // nearly every line
+		return false
+	}
+	body, end := split(line)
+	return len(body) == 0 && len(end) > 0
 }
 
 // quoted cuts a record whose first line, data[:line], holds a quote. A record
@@ -47,7 +80,7 @@ func (c *cutter) quoted(data []byte, line int, edge formats.Edge) formats.Cut {
 	for {
 		if field >= end { // the last field was quoted and held the line's end
 			if end = lineFrom(data, field, edge); end == 0 && edge == formats.Full {
-				return reject(line, field, "a record that is still open at --max-record,")
+				return c.reject(line, field, "a record that is still open at --max-record,", "")
 			} else if end == 0 {
 				return formats.Cut{}
 			}
@@ -57,22 +90,25 @@ func (c *cutter) quoted(data []byte, line int, edge formats.Edge) formats.Cut {
 			return formats.Cut{N: end}
 		}
 		open += field
-		if open > field && data[open-1] != c.Delimiter {
-			return reject(line, open, "a quote inside an unquoted field")
+		if before := data[field:open]; !c.opens(before) {
+			return c.reject(line, open, "a quote inside an unquoted field", cureOfBlank(before))
 		}
 		behind, closed := c.pastQuoted(data, open)
+		if c.Trim {
+			behind = c.pastBlanks(data, behind)
+		}
 		rest := data[behind:]
 		switch {
-		case edge == formats.More && (len(rest) == 0 || len(rest) == 1 && rest[0] == '\r'):
-			return formats.Cut{} // a further quote, or LF behind CR, may follow
+		case edge == formats.More && len(bytes.TrimLeft(rest, "\r")) == 0:
+			return formats.Cut{} // a further quote, or LF behind CRs, may follow
 		case !closed:
-			return reject(line, open, "a quote that is never closed")
+			return c.reject(line, open, "a quote that is never closed", "")
 		case len(rest) == 0 && edge == formats.EOF:
 			return formats.Cut{N: behind}
 		case lineEnd(rest) > 0:
 			return formats.Cut{N: behind + lineEnd(rest)}
 		case len(rest) == 0 || rest[0] != c.Delimiter:
-			return reject(line, behind, "text behind a closing quote")
+			return c.reject(line, behind, "text behind a closing quote", c.cureOfEscape(data[open:behind]))
 		}
 		field = behind + 1
 	}
@@ -90,22 +126,53 @@ func lineFrom(data []byte, i int, edge formats.Edge) int {
 	return 0
 }
 
+// opens tells whether a quote behind before begins a field. before begins with a field.
+func (d Dialect) opens(before []byte) bool {
+	for d.Trim && len(before) > 0 && d.isBlank(before[len(before)-1]) {
+		before = before[:len(before)-1]
+	}
+	return len(before) == 0 || before[len(before)-1] == d.Delimiter
+}
+
 // reject is a bad record: its first line alone. at is the index of the byte
 // that shows the fault, from the line's beginning.
-func reject(line, at int, what string) formats.Cut {
+func (d Dialect) reject(line, at int, what, cure string) formats.Cut {
+	if cure == "" {
+		cure = "double it inside a quoted field"
+		if d.Escape != 0 {
+			cure = fmt.Sprintf("double it inside a quoted field, or put %q before it", d.Escape)
+		}
+	}
 	return formats.Cut{
 		N: line, Flaw: formats.ReasonQuote,
-		Message: fmt.Sprintf("%s at column %d (in bytes, counted on over line breaks); double it inside a quoted field", what, at+1),
+		Message: fmt.Sprintf("%s at column %d (in bytes, counted on over line breaks); %s", what, at+1, cure),
 	}
+}
+
+// cureOfBlank is what to do about a quote that does not begin its field because of a blank before it.
+func cureOfBlank(before []byte) string {
+	if last := before[len(before)-1]; last != ' ' && last != '\t' {
+		return ""
+	}
+	return "double it inside a quoted field, or say --trim if blanks may stand around quotes"
+}
+
+// cureOfEscape is what to do about quoted, a field that seems to close at a quote behind a backslash.
+func (d Dialect) cureOfEscape(quoted []byte) string {
+	if d.Escape != 0 || !bytes.HasSuffix(quoted, []byte{'\\', d.Quote}) {
+		return ""
+	}
+	return `double it inside a quoted field, or say --escape '\' if a backslash escapes quotes`
 }
 
 // lineEnd is the length of the line end that text begins with, 0 without a line end.
 func lineEnd(text []byte) int {
-	switch {
-	case len(text) > 0 && text[0] == '\n':
-		return 1
-	case len(text) > 1 && text[0] == '\r' && text[1] == '\n':
-		return 2
+	n := 0
+	for n < len(text) && text[n] == '\r' {
+		n++
+	}
+	if n < len(text) && text[n] == '\n' {
+		return n + 1
 	}
 	return 0
 }
@@ -118,6 +185,10 @@ func (d Dialect) pastQuoted(text []byte, i int) (int, bool) {
 		q := bytes.IndexByte(text[i:], d.Quote)
 		if q < 0 {
 			break
+		}
+		if d.escapes(text[i : i+q]) {
+			i += q // one further, behind the quote, by the loop
+			continue
 		}
 		if i += q + 1; i == len(text) || text[i] != d.Quote {
 			return i, true

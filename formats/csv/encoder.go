@@ -57,6 +57,7 @@ func NewEncoder(c EncoderConfig) (formats.Encoder, error) {
 // headerLine is line by the filter, with a line end.
 func (e *encoder) headerLine(line []byte) []byte {
 	body, end := split(line)
+	end = oneEnd(end)
 	if e.picks == nil {
 		return e.cols.closeRecord(slices.Clone(body), 0, end)
 	}
@@ -102,7 +103,7 @@ func (e *encoder) Encode(dst []byte, b *formats.Batch, sel []int32) []byte {
 		return e.encodeRows(append(dst, e.header...), b, sel)
 	case e.picks != nil:
 		return e.encodePicks(append(dst, e.header...), b, sel)
-	case len(e.header) == 0 && adjacent(b, sel):
+	case len(e.header) == 0 && adjacent(b, sel) && !oddEnds(b, sel):
 		return b.Data[b.Recs[sel[0]].Start:b.Recs[sel[len(sel)-1]].End]
 	}
 	return e.gather(append(dst, e.header...), b, sel)
@@ -122,13 +123,24 @@ func adjacent(b *formats.Batch, sel []int32) bool {
 	return true
 }
 
+// oddEnds tells whether a record's line end has more than one CR. To a host the first
+// of them would be a byte of the last field.
+func oddEnds(b *formats.Batch, sel []int32) bool {
+	for _, i := range sel {
+		if end := int(b.Recs[i].End); end >= 3 && b.Data[end-2] == '\r' && b.Data[end-3] == '\r' {
+			return true // or data of CRs without a line end, which gather keeps
+		}
+	}
+	return false
+}
+
 // gather copies records together. A record without a line end gets LF, but not
 // at the payload's end, which stays as the object's end was.
 func (e *encoder) gather(dst []byte, b *formats.Batch, sel []int32) []byte {
 	for k, i := range sel {
-		rec := b.Record(int(i))
-		dst = append(dst, rec...)
-		if k < len(sel)-1 && (len(rec) == 0 || rec[len(rec)-1] != '\n') {
+		body, end := split(b.Record(int(i)))
+		dst = append(append(dst, body...), oneEnd(end)...)
+		if k < len(sel)-1 && len(end) == 0 {
 			dst = append(dst, '\n')
 		}
 	}
@@ -143,7 +155,7 @@ func (e *encoder) encodePicks(dst []byte, b *formats.Batch, sel []int32) []byte 
 		s.spans = e.cols.fields(s.spans[:0], body)
 		start := len(dst)
 		dst = appendPicks(e.cols.Dialect, dst, body, s.spans, e.picks)
-		dst = e.cols.closeRecord(dst, start, end)
+		dst = e.cols.closeRecord(dst, start, oneEnd(end))
 	}
 	return dst
 }

@@ -7,21 +7,29 @@ import (
 	"github.com/batchmill/batchmill/formats/json"
 )
 
-// split parts rec into what it says and its line end, which may be empty.
+// split parts rec into what it says and its line end, which may be empty. All CRs
+// before the LF belong to the line end: CR CR LF is what programs leave that turn
+// each LF of CRLF into CRLF.
 func split(rec []byte) (body, end []byte) {
 	n := len(rec)
-	switch {
-	case n == 0 || rec[n-1] != '\n':
+	if n == 0 || rec[n-1] != '\n' {
 		return rec, nil
-	case n > 1 && rec[n-2] == '\r':
-		return rec[:n-2], rec[n-2:]
 	}
-	return rec[:n-1], rec[n-1:]
+	for n--; n > 0 && rec[n-1] == '\r'; {
+		n--
+	}
+	return rec[:n], rec[n:]
 }
+
+// oneEnd is a line end as text/csv knows it: CRLF for any number of CRs.
+func oneEnd(end []byte) []byte { return end[max(0, len(end)-2):] }
 
 // fieldEnd is the index of the delimiter behind the field that begins at
 // body[i], or len(body). body is a good record without its line end.
 func (d Dialect) fieldEnd(body []byte, i int) int {
+	if d.Trim {
+		i = d.pastBlanks(body, i)
+	}
 	if i < len(body) && body[i] == d.Quote {
 		i, _ = d.pastQuoted(body, i)
 	}
@@ -57,8 +65,60 @@ func (d Dialect) fields(dst []formats.Span, body []byte) []formats.Span {
 	}
 }
 
+// isBlank tells whether Trim leaves c out.
+func (d Dialect) isBlank(c byte) bool {
+	return (c == ' ' || c == '\t') && c != d.Delimiter && c != d.Quote && c != d.Escape
+}
+
+// pastBlanks is the index of the first byte from text[i] on that is no blank.
+func (d Dialect) pastBlanks(text []byte, i int) int {
+	for i < len(text) && d.isBlank(text[i]) {
+		i++
+	}
+	return i
+}
+
+// bare is field without the blanks around it, where d trims.
+func (d Dialect) bare(field []byte) []byte {
+	if d.Trim {
+		field = field[d.pastBlanks(field, 0):]
+		for len(field) > 0 && d.isBlank(field[len(field)-1]) {
+			field = field[:len(field)-1]
+		}
+	}
+	return field
+}
+
+// escapes tells whether the Escape bytes at the end of text make the byte behind them data.
+func (d Dialect) escapes(text []byte) bool {
+	if d.Escape == 0 {
+		return false
+	}
+	n := len(text)
+	for n > 0 && text[n-1] == d.Escape {
+		n--
+	}
+	return (len(text)-n)%2 == 1
+}
+
+// unescape appends text, which holds no quote, with one Escape for two.
+func (d Dialect) unescape(dst, text []byte) []byte {
+	for d.Escape != 0 {
+		at := bytes.IndexByte(text, d.Escape)
+		if at < 0 || at+1 == len(text) {
+			break
+		}
+		dst = append(dst, text[:at+1]...)
+		if text = text[at+1:]; text[0] == d.Escape {
+			text = text[1:]
+		}
+	}
+	return append(dst, text...)
+}
+
 // unquote appends what field says. A field is plain text unless it begins with a quote.
 func (d Dialect) unquote(dst, field []byte) []byte {
+	field = d.bare(field)
 	if len(field) == 0 || field[0] != d.Quote {
 		return append(dst, field...)
 	}
@@ -66,9 +126,14 @@ func (d Dialect) unquote(dst, field []byte) []byte {
 	for {
 		q := bytes.IndexByte(field, d.Quote)
 		if q < 0 {
-			return append(dst, field...)
+			return d.unescape(dst, field)
 		}
-		dst = append(dst, field[:q]...)
+		if d.escapes(field[:q]) {
+			dst = append(d.unescape(dst, field[:q-1]), d.Quote)
+			field = field[q+1:]
+			continue
+		}
+		dst = d.unescape(dst, field[:q])
 		if q+1 >= len(field) || field[q+1] != d.Quote {
 			return dst // the closing quote
 		}
@@ -81,11 +146,12 @@ func (d Dialect) unquote(dst, field []byte) []byte {
 // field, else a string. The value aliases field, or row.Buf where the field had to
 // be decoded.
 func (d Dialect) value(field []byte, row *formats.Row) formats.Value {
+	field = d.bare(field)
 	switch {
 	case len(field) == 0:
 		return formats.Value{Kind: formats.Null}
 	case field[0] == d.Quote && len(field) > 1:
-		if inner := field[1 : len(field)-1]; bytes.IndexByte(inner, d.Quote) < 0 {
+		if inner := field[1 : len(field)-1]; bytes.IndexByte(inner, d.Quote) < 0 && (d.Escape == 0 || bytes.IndexByte(inner, d.Escape) < 0) {
 			return formats.Value{Kind: formats.String, Text: inner}
 		}
 		start := len(row.Buf)
@@ -97,10 +163,15 @@ func (d Dialect) value(field []byte, row *formats.Row) formats.Value {
 	return formats.Value{Kind: formats.String, Text: field}
 }
 
-// special tells whether text cannot stand in a field without quotes.
+// special tells whether text cannot stand in a field without quotes. An Escape could,
+// but not every program reads it there as data.
 func (d Dialect) special(text []byte) bool {
+	escape := d.Escape
+	if escape == 0 {
+		escape = d.Quote
+	}
 	for _, c := range text {
-		if c == d.Delimiter || c == d.Quote || c == '\n' || c == '\r' {
+		if c == d.Delimiter || c == d.Quote || c == '\n' || c == '\r' || c == escape {
 			return true
 		}
 	}
@@ -128,6 +199,15 @@ func (d Dialect) appendRaw(dst, field []byte) []byte {
 // appendQuoted appends text as one quoted field. text may be the end of dst.
 func (d Dialect) appendQuoted(dst, text []byte) []byte {
 	dst = append(dst, d.Quote)
+	if d.Escape != 0 {
+		for _, c := range text {
+			if c == d.Quote || c == d.Escape {
+				dst = append(dst, d.Escape)
+			}
+			dst = append(dst, c)
+		}
+		return append(dst, d.Quote)
+	}
 	for {
 		q := bytes.IndexByte(text, d.Quote)
 		if q < 0 {
@@ -170,10 +250,15 @@ func (d Dialect) appendBlanks(dst []byte, n int) []byte {
 }
 
 // closeRecord ends the record dst[start:]. A record that would be a blank
-// line, and so no record to its readers, becomes a quoted empty field.
+// line or a comment, and so no record to its readers, gets quotes around its first field.
 func (d Dialect) closeRecord(dst []byte, start int, end []byte) []byte {
-	if len(dst) == start {
+	switch {
+	case len(dst) == start:
 		dst = append(dst, d.Quote, d.Quote)
+	case d.Comment != 0 && dst[start] == d.Comment:
+		rec := bytes.Clone(dst[start:])
+		first := d.fieldEnd(rec, 0)
+		dst = append(d.appendQuoted(dst[:start], rec[:first]), rec[first:]...)
 	}
 	if len(end) == 0 {
 		return append(dst, '\n')

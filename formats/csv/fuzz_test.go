@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,9 @@ func FuzzCutter(f *testing.F) {
 	})
 }
 
+// oneLF finds line ends with any number of CRs.
+var oneLF = regexp.MustCompile("\r*\n")
+
 // covered checks that only a byte order mark, blank lines and the rest of
 // records that are too large stand between records.
 func covered(t *testing.T, in []byte, all []seen) {
@@ -60,7 +64,7 @@ func covered(t *testing.T, in []byte, all []seen) {
 		if tooLarge {
 			_, between, _ = strings.Cut(between, "\n")
 		}
-		if strings.Trim(strings.ReplaceAll(between, "\r\n", "\n"), "\n") != "" {
+		if oneLF.ReplaceAllString(between, "") != "" {
 			t.Fatalf("%q: %q at byte %d is in no record", in, between, at)
 		}
 		at = int(s.Offset) + len(s.Text)
@@ -72,10 +76,11 @@ func covered(t *testing.T, in []byte, all []seen) {
 }
 
 // likeStandard compares with encoding/csv, and is silent where that refuses.
-// It turns CRLF in a field into LF and drops a CR at the end of the input.
+// It turns CRLF in a field into LF and drops a CR at the end of the input. It takes one CR
+// of CR CR LF for a line end, and we take both.
 func likeStandard(t *testing.T, in []byte, all []seen) {
 	t.Helper()
-	in = bytes.TrimPrefix(in, []byte("\xef\xbb\xbf"))
+	in = oneLF.ReplaceAll(bytes.TrimPrefix(in, []byte("\xef\xbb\xbf")), []byte("\n"))
 	std := csv.NewReader(bytes.NewReader(in))
 	std.FieldsPerRecord = -1
 	want, err := std.ReadAll()
@@ -98,7 +103,7 @@ func likeStandard(t *testing.T, in []byte, all []seen) {
 		fields := d.texts(body)
 		plain := slices.Clone(fields)
 		for k := range plain {
-			plain[k] = strings.ReplaceAll(plain[k], "\r\n", "\n")
+			plain[k] = oneLF.ReplaceAllString(plain[k], "\n")
 		}
 		if !slices.Equal(plain, want[i]) || d.count(body) != len(fields) {
 			t.Fatalf("record %d: fields %q (count %d), encoding/csv has %q", i+1, fields, d.count(body), want[i])

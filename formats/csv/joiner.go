@@ -35,6 +35,7 @@ type JoinerConfig struct {
 type joiner struct {
 	Dialect
 	answers    Dialect
+	asAnswered bool // the answers' fields stand as the output's do
 	cols       *columns
 	input      bool
 	verbatim   bool
@@ -58,6 +59,7 @@ func NewJoiner(c JoinerConfig) (formats.Joiner, error) {
 		Dialect: d, answers: c.Answers.orDefault(), input: c.Input, verbatim: c.Verbatim, schema: c.Schema, answerName: c.AnswerName,
 		cols: newColumns(d, c.Schema.Names, c.Schema.Width), filter: c.Filter,
 	}
+	j.asAnswered = j.Dialect.writesAs(j.answers)
 	if j.answerName == "" {
 		j.answerName = formats.DefaultAnswerName
 	}
@@ -206,8 +208,9 @@ func (j *joiner) Check(b *formats.Batch) {
 }
 
 // Begin implements formats.Joiner: Begin appends the header when the input has
-// names. The input's part of the header is kept as it stood, its line end too.
-func (j *joiner) Begin(dst []byte, l *formats.Layout) []byte {
+// names. The input's part of the header is kept as it stood in the job's first object,
+// with the line end that the object's own header has.
+func (j *joiner) Begin(dst []byte, l *formats.Layout, headerEnd []byte) []byte {
 	if j.schema.Names == nil {
 		return dst
 	}
@@ -217,6 +220,9 @@ func (j *joiner) Begin(dst []byte, l *formats.Layout) []byte {
 		body = j.appendNames(nil, j.schema.Names)
 		if j.verbatim && j.schema.Header != nil {
 			body, end = split(j.schema.Header)
+			if len(headerEnd) > 0 {
+				end = headerEnd
+			}
 		}
 	}
 	answer := j.appendNames(nil, j.answerNames(width))

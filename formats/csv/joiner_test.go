@@ -73,7 +73,7 @@ func TestJoin(t *testing.T) {
 			j := newJoiner(t, c.config)
 			j.Check(b)
 			j.Fit(c.answers, fields(max(c.width, 1)), func(i int, m string) { t.Errorf("misfit %d: %s", i, m) })
-			got, n := j.Join(j.Begin(nil, fields(c.width)), b, c.answers, fields(c.width), !c.skip)
+			got, n := j.Join(j.Begin(nil, fields(c.width), nil), b, c.answers, fields(c.width), !c.skip)
 			if string(got) != c.want {
 				t.Errorf("\n got %q\nwant %q", got, c.want)
 			}
@@ -109,7 +109,7 @@ func TestJoinKeepsRecordsWithoutFilteredField(t *testing.T) {
 	if j.Check(b); len(b.Flaws) != 1 || b.Flaws[0].Reason != formats.ReasonNoField {
 		t.Fatalf("flaws %v", b.Flaws)
 	}
-	if got, _ := j.Join(j.Begin(nil, fields(1)), b, answers("c7", ""), fields(1), true); string(got) != "b,prediction\n2,7\n,\n" {
+	if got, _ := j.Join(j.Begin(nil, fields(1), nil), b, answers("c7", ""), fields(1), true); string(got) != "b,prediction\n2,7\n,\n" {
 		t.Errorf("got %q", got)
 	}
 	j = newJoiner(t, JoinerConfig{Input: true, Verbatim: true, Schema: s})
@@ -125,12 +125,12 @@ func TestJoinRowsOfOtherFormats(t *testing.T) {
 	if j.Check(b); !slices.Equal(good(b), []int32{0, 3}) {
 		t.Fatalf("flaws %v", b.Flaws)
 	}
-	got, n := j.Join(j.Begin(nil, fields(1)), b, answers("jtrue", "", "", "j\"q\\\"\\n\""), fields(1), true)
+	got, n := j.Join(j.Begin(nil, fields(1), nil), b, answers("jtrue", "", "", "j\"q\\\"\\n\""), fields(1), true)
 	if want := "a,b,prediction\n1.10,\"x\"\"\",true\n,,\n,,\n,,\"q\"\"\n\"\n"; string(got) != want || n != 4 {
 		t.Errorf("got %q", got)
 	}
 	empty := newJoiner(t, JoinerConfig{Input: true, Schema: formats.Schema{Names: []string{}}})
-	if got, _ := empty.Join(empty.Begin(nil, fields(1)), rowBatch(object()), answers("c1"), fields(1), true); string(got) != "prediction\n1\n" {
+	if got, _ := empty.Join(empty.Begin(nil, fields(1), nil), rowBatch(object()), answers("c1"), fields(1), true); string(got) != "prediction\n1\n" {
 		t.Errorf("no columns: %q", got)
 	}
 }

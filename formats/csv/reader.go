@@ -15,6 +15,9 @@ type reader struct {
 	framer *formats.Framer
 	schema formats.Schema
 	types  []Type
+	skip   int    // lines before the header
+	null   string // what a field without quotes says that has no value; "" for none
+	end    []byte // of the header line
 	begun  bool
 	err    error // sticky: the object cannot be read further
 }
@@ -33,6 +36,8 @@ func NewReader(r io.Reader, o Options, s formats.Schema) formats.Reader {
 		framer:  formats.NewFramer(r, &cutter{d}, o.MaxRecord),
 		schema:  s,
 		types:   o.Types,
+		skip:    o.SkipRows,
+		null:    o.Null,
 		err:     o.Validate(),
 	}
 }
@@ -41,7 +46,7 @@ func NewReader(r io.Reader, o Options, s formats.Schema) formats.Reader {
 func (r *reader) Next(b *formats.Batch, caps formats.Caps) error {
 	if r.err == nil && !r.begun {
 		r.begun = true
-		if r.err = r.skipHeader(); r.err == io.EOF {
+		if r.err = r.begin(); r.err == io.EOF {
 			r.err = nil // the framer says so again, with the blank lines that it has seen
 		}
 	}
@@ -49,15 +54,21 @@ func (r *reader) Next(b *formats.Batch, caps formats.Caps) error {
 		b.Reset()
 		return r.err
 	}
-	if r.err = r.framer.Next(b, caps); r.err != nil {
+	r.err = r.framer.Next(b, caps)
+	b.HeaderEnd = r.end
+	if r.err != nil {
 		return r.err
 	}
 	b.Rows = r
 	return nil
 }
 
-// skipHeader takes the header off the object and compares it with the job's.
-func (r *reader) skipHeader() error {
+// begin takes the lines before the header off the object, and the header, which begin
+// compares with the job's.
+func (r *reader) begin() error {
+	if err := r.framer.SkipLines(r.skip); err != nil {
+		return err
+	}
 	if r.schema.Header == nil {
 		return nil
 	}
@@ -65,7 +76,8 @@ func (r *reader) skipHeader() error {
 	if err != nil {
 		return err
 	}
-	got, _ := split(line)
+	got, end := split(line)
+	r.end = end
 	want, _ := split(r.schema.Header)
 	if !bytes.Equal(got, want) {
 		return &HeaderError{Want: cut(want), Got: cut(got)}
@@ -131,12 +143,10 @@ func (r *reader) Row(b *formats.Batch, i int, row *formats.Row) error {
 		if row.Shape == formats.Object {
 			row.Names = append(row.Names, r.name(len(row.Values)))
 		}
-		v, k := r.value(body[at:end], row), len(row.Values)
-		if k < len(r.types) {
-			var ok bool
-			if v, ok = r.types[k].of(v); !ok {
-				return r.misfit(k, v, ok)
-			}
+		k := len(row.Values)
+		v, ok := r.typed(k, body[at:end], row)
+		if !ok {
+			return r.misfit(k, v, ok)
 		}
 		row.Values = append(row.Values, v)
 		if end == len(body) {
@@ -144,6 +154,18 @@ func (r *reader) Row(b *formats.Batch, i int, row *formats.Row) error {
 		}
 		at = end
 	}
+}
+
+// typed is field k by its column's type, and whether the field can be that. What says
+// that there is no value is null in a column of any type.
+func (r *reader) typed(k int, field []byte, row *formats.Row) (v formats.Value, ok bool) {
+	switch {
+	case r.null != "" && string(r.bare(field)) == r.null:
+		return formats.Value{Kind: formats.Null}, true
+	case k < len(r.types):
+		return r.types[k].of(r.value(field, row))
+	}
+	return r.value(field, row), true
 }
 
 // name is what field i is called. A name that the header has already is not given twice.

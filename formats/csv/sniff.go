@@ -7,95 +7,128 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
+const (
+	// sampled is how many records [Sniff] looks at, the header included.
+	sampled = 100
+	// sampledBytes bounds the memory of the look, beside the first record.
+	sampledBytes = 1 << 20
+)
+
 // Sniff learns a job's schema from the beginning of an object, and reads
-// little more than the first two records. An object without a record or header
+// little more than a hundred records. An object without a record or header
 // gives the zero Schema and no error: ask the next object. Names are kept as
 // they are, empty and repeated ones too. Width is 0 with Ragged.
 //
-// With HeaderAuto a number in the first record means that there is no header;
-// no number in the first record but a number in the second means that the
-// first record is the header; anything else is an *AmbiguousHeaderError.
+// With HeaderAuto the fields of the first record and what stands below them decide
+// (see rules); what does not decide is an *AmbiguousHeaderError. With Guessed, records of one field
+// that another byte would part alike are a *DelimiterError.
 func Sniff(r io.Reader, o Options) (formats.Schema, error) {
 	if err := o.Validate(); err != nil {
 		return formats.Schema{}, err
 	}
 	d := o.orDefault()
-	s := sniffer{d, formats.NewFramer(r, &cutter{d}, o.MaxRecord)}
-	schema, err := s.schema(o.Header)
-	if err == io.EOF {
+	s := sniffer{Dialect: d, null: o.Null, framer: formats.NewFramer(r, &cutter{d}, o.MaxRecord)}
+	if err := s.look(o); err == io.EOF {
 		return formats.Schema{}, nil
+	} else if err != nil {
+		return formats.Schema{}, err
 	}
+	if err := s.doubt(o); err != nil {
+		return formats.Schema{}, err
+	}
+	schema, err := s.schema(o.Header)
 	if o.Ragged {
 		schema.Width = 0
 	}
 	return schema, err
 }
 
+// sniffer holds the first records of an object.
 type sniffer struct {
 	Dialect
+	null   string
 	framer *formats.Framer
+	lines  []line
+	failed error // why no more lines could be read; nil at the object's end
 }
 
-// schema is io.EOF for an object without records.
+// A line is a record or a header, as it stood.
+type line struct {
+	text []byte
+	good bool
+}
+
+func (l line) body() []byte {
+	body, _ := split(l.text)
+	return body
+}
+
+// look reads the first records; io.EOF is an object without any. Where a record behind
+// the first cannot be read, the records before it have to do.
+func (s *sniffer) look(o Options) error {
+	if err := s.framer.SkipLines(o.SkipRows); err != nil {
+		return err
+	}
+	if o.Header == HeaderYes {
+		text, err := s.framer.Line()
+		if err != nil {
+			return err
+		}
+		s.lines = append(s.lines, line{text, true})
+	}
+	for size := 0; len(s.lines) < sampled && size < sampledBytes; {
+		var b formats.Batch
+		err := s.framer.Next(&b, formats.Caps{Records: 1, Bytes: 1})
+		switch {
+		case err != nil && len(s.lines) == 0:
+			return err
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			s.failed = err
+			return nil
+		}
+		size += len(b.Data)
+		s.lines = append(s.lines, line{b.Record(0), len(b.Flaws) == 0})
+	}
+	return nil
+}
+
 func (s *sniffer) schema(mode HeaderMode) (formats.Schema, error) {
 	switch mode {
 	case HeaderYes:
-		line, err := s.framer.Line()
-		if err != nil {
-			return formats.Schema{}, err
-		}
-		return s.named(line), nil
+		return s.named(s.lines[0].text), nil
 	case HeaderNo:
-		return s.unnamed()
+		return s.unnamed(), nil
 	}
-	return s.auto()
-}
-
-// unnamed takes the width of the first good record. A bad record says nothing.
-func (s *sniffer) unnamed() (formats.Schema, error) {
-	for {
-		rec, good, err := s.record()
-		if err != nil {
-			return formats.Schema{}, err
-		}
-		if good {
-			body, _ := split(rec)
-			return formats.Schema{Width: s.count(body)}, nil
-		}
+	found, err := s.judge()
+	if err != nil && s.failed != nil {
+		err = s.failed // what could not be read might have decided
 	}
-}
-
-func (s *sniffer) auto() (formats.Schema, error) {
-	first, good, err := s.record()
 	if err != nil {
 		return formats.Schema{}, err
 	}
-	if good && s.holdsNumber(first) {
-		body, _ := split(first)
-		return formats.Schema{Width: s.count(body)}, nil
+	schema := s.unnamed()
+	if found.header {
+		schema = s.named(s.lines[0].text)
 	}
-	second, alsoGood, err := s.record()
-	if err != nil && err != io.EOF {
-		return formats.Schema{}, err
-	}
-	if err == io.EOF || !good || !alsoGood || !s.holdsNumber(second) {
-		return formats.Schema{}, &AmbiguousHeaderError{First: cut(first)}
-	}
-	return s.named(first), nil
+	schema.Why = found.why
+	return schema, nil
 }
 
-// record is the next record, and whether the record is good.
-func (s *sniffer) record() ([]byte, bool, error) {
-	var b formats.Batch
-	if err := s.framer.Next(&b, formats.Caps{Records: 1, Bytes: 1}); err != nil {
-		return nil, false, err
+// unnamed takes the width of the first good record. A bad record says nothing.
+func (s *sniffer) unnamed() formats.Schema {
+	for _, l := range s.lines {
+		if l.good {
+			return formats.Schema{Width: s.count(l.body())}
+		}
 	}
-	return b.Record(0), len(b.Flaws) == 0, nil
+	return formats.Schema{}
 }
 
-func (s *sniffer) named(line []byte) formats.Schema {
-	body, _ := split(line)
-	schema := formats.Schema{Header: line}
+func (s *sniffer) named(text []byte) formats.Schema {
+	schema := formats.Schema{Header: text}
+	body, _ := split(text)
 	for _, f := range s.fields(nil, body) {
 		schema.Names = append(schema.Names, string(s.unquote(nil, body[f.Start:f.End])))
 	}
@@ -103,15 +136,39 @@ func (s *sniffer) named(line []byte) formats.Schema {
 	return schema
 }
 
-// holdsNumber tells whether a field of rec is a number to a reader's eye.
-func (s *sniffer) holdsNumber(rec []byte) bool {
-	body, _ := split(rec)
-	for _, f := range s.fields(nil, body) {
-		if numeric(bytes.TrimSpace(s.unquote(nil, body[f.Start:f.End]))) {
-			return true
+// doubt is why the object's delimiter, or its first line, is hardly what o says.
+func (s *sniffer) doubt(o Options) error {
+	first := s.lines[0].body()
+	if separator, ok := bytes.CutPrefix(first, []byte("sep=")); ok && len(separator) == 1 && punctuation(separator[0]) && (o.Guessed || o.Header == HeaderAuto) {
+		return &SeparatorLineError{separator[0]}
+	}
+	if !o.Guessed || s.count(first) > 1 {
+		return nil
+	}
+	for _, c := range []byte{';', '\t', '|', ','} {
+		if c != s.Delimiter && c != s.Quote && c != s.Escape && c != s.Comment && s.parts(c) {
+			return &DelimiterError{Used: s.Delimiter, Likely: c, Line: cut(s.lines[0].text)}
 		}
 	}
-	return false
+	return nil
+}
+
+// parts tells whether c seems to delimit fields: c parts all records alike, or records of
+// one field hold several c each.
+func (s *sniffer) parts(c byte) bool {
+	other := s.Dialect
+	other.Delimiter = c
+	alike, lone, each, all := true, true, true, 0
+	first := other.count(s.lines[0].body())
+	for _, l := range s.lines {
+		n := other.count(l.body())
+		alike = alike && n == first
+		lone = lone && s.count(l.body()) == 1
+		each = each && n > 1
+		all += n - 1
+	}
+	many := lone && all >= 2*len(s.lines)
+	return each && (many || alike && len(s.lines) > 1)
 }
 
 // numeric is wider than JSON's grammar: 007, +3, .5 and 1. are numbers here,

@@ -173,9 +173,9 @@ func (r *reader) checkRecord(rec []byte, s *scratch) error {
 	body, _ := split(rec)
 	for k, at := 0, 0; k < len(r.types); k++ {
 		end := r.fieldEnd(body, at)
-		if t := r.types[k]; t != TypeAuto {
+		if r.types[k] != TypeAuto {
 			s.row.Reset()
-			v, ok := t.of(r.value(body[at:end], &s.row))
+			v, ok := r.typed(k, body[at:end], &s.row)
 			if err := r.misfit(k, v, ok); err != nil {
 				return err
 			}

@@ -162,7 +162,7 @@ func (j *joiner) checkRow(b *formats.Batch, i int, row *formats.Row) {
 func (j *joiner) Learn(*formats.Layout, []byte, formats.Form) bool { return true }
 
 // Begin appends nothing: JSON Lines have no header.
-func (j *joiner) Begin(dst []byte, _ *formats.Layout) []byte { return dst }
+func (j *joiner) Begin(dst []byte, _ *formats.Layout, _ []byte) []byte { return dst }
 
 func (j *joiner) Fit(a *formats.Answers, _ *formats.Layout, misfit func(i int, message string)) {
 	for i := range a.List {

@@ -38,7 +38,7 @@ func joined(t testing.TB, c JoinerConfig, b *formats.Batch, a *formats.Answers, 
 	t.Helper()
 	j := newJoiner(t, c)
 	j.Check(b)
-	out, n := j.Join(j.Begin(nil, nil), b, a, nil, placeholders)
+	out, n := j.Join(j.Begin(nil, nil, nil), b, a, nil, placeholders)
 	lines := strings.SplitAfter(string(out), "\n")
 	if n != len(lines)-1 || lines[n] != "" {
 		t.Errorf("%q is not %d lines", out, n)

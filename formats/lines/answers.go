@@ -74,7 +74,7 @@ func (joiner) Check(*formats.Batch) {}
 func (joiner) Learn(*formats.Layout, []byte, formats.Form) bool { return true }
 
 // Begin appends nothing: lines have no header.
-func (joiner) Begin(dst []byte, _ *formats.Layout) []byte { return dst }
+func (joiner) Begin(dst []byte, _ *formats.Layout, _ []byte) []byte { return dst }
 
 func (joiner) Fit(a *formats.Answers, _ *formats.Layout, misfit func(i int, message string)) {
 	for i := range a.List {

@@ -149,7 +149,7 @@ func TestJoin(t *testing.T) {
 		want         string
 		n            int
 	}{{true, "{  \"a\": 1}\n\nx,\"\n\nline\n", 5}, {false, "{  \"a\": 1}\nx,\"\nline\n", 3}} {
-		got, n := j.Join(j.Begin(nil, nil), b, a, nil, c.placeholders)
+		got, n := j.Join(j.Begin(nil, nil, nil), b, a, nil, c.placeholders)
 		if string(got) != c.want || n != c.n || bytes.Count(got, []byte("\n")) != n {
 			t.Errorf("placeholders %v: %d %q, want %q", c.placeholders, n, got, c.want)
 		}

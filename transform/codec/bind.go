@@ -100,7 +100,7 @@ func (c *Codec) newCSVEncoder() (formats.Encoder, error) {
 		return nil, err
 	}
 	// A payload of text/csv is plain CSV, whatever dialect the files have.
-	plain := c.dialect.Plain()
+	plain := c.plainRecords()
 	cfg := csv.EncoderConfig{Names: c.schema.Names, Width: c.schema.Width, Verbatim: c.In == FormatCSV && plain, Filter: c.sentFields}
 	if c.spec.SendHeader {
 		cfg.Header = c.header

@@ -9,7 +9,6 @@ package codec
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 
@@ -79,7 +78,7 @@ func New(s *job.Spec, in string, names *Survey) (*Codec, error) {
 		in = FormatJSONL
 	}
 	c := &Codec{spec: s, In: in, Out: cmp.Or(s.OutputFormat, in)}
-	c.inputs = inputs{documents: documents, dialect: csv.Dialect{Delimiter: oneByte(s.Delimiter), Quote: oneByte(s.Quote)}}
+	c.inputs = inputs{documents: documents, dialect: dialectOf(s)}
 	said := s.InputFormat != ""
 	if err := unpackedParquet(s, names.whole(said)); in == FormatParquet && err != nil {
 		return nil, err
@@ -87,7 +86,10 @@ func New(s *job.Spec, in string, names *Survey) (*Codec, error) {
 	if in == FormatCSV && c.dialect.Delimiter == 0 && names.tabs && !(said && names.others) {
 		c.dialect.Delimiter = '\t'
 	}
-	var err error
+	err := c.checkDialect()
+	if err != nil {
+		return nil, err
+	}
 	if c.payload, err = payloadOf(s, in); err != nil {
 		return nil, err
 	}
@@ -169,7 +171,8 @@ func (c *Codec) NeedsTypes() bool {
 
 func (c *Codec) csvOptions() csv.Options {
 	modes := map[string]csv.HeaderMode{"auto": csv.HeaderAuto, "yes": csv.HeaderYes, "no": csv.HeaderNo}
-	return csv.Options{Dialect: c.dialect, Header: modes[c.spec.Header], Ragged: c.spec.Ragged, MaxRecord: int(c.spec.MaxRecord), Types: c.types}
+	return csv.Options{Dialect: c.dialect, Header: modes[c.spec.Header], Ragged: c.spec.Ragged, MaxRecord: int(c.spec.MaxRecord), Types: c.types,
+		Guessed: c.spec.Delimiter == "", SkipRows: c.spec.SkipRows, Null: c.spec.Null}
 }
 
 func (c *Codec) jsonlOptions(in Input) jsonl.Options {
@@ -204,14 +207,6 @@ func unpackLimits(s *job.Spec) compress.Limits {
 	return compress.Limits{Window: max(leastWindow, int64(s.Memory/2))}
 }
 
-// oneByte is the byte that a flag names, or 0 for the format's default.
-func oneByte(flag string) byte {
-	if flag == "" {
-		return 0
-	}
-	return flag[0]
-}
-
 // A Source is an object's bytes, as formats read them.
 type Source interface {
 	io.Reader
@@ -236,15 +231,8 @@ func (c *Codec) Sniff(in Input, src Source) (found bool, err error) {
 		}
 		schema = c.parquet.Schema
 	}
-	var ambiguous *csv.AmbiguousHeaderError
-	if errors.As(err, &ambiguous) {
-		return false, &job.Failure{Class: job.Usage, Err: err, Hint: "say --header yes or --header no"}
-	}
-	var option *csv.OptionError
-	if errors.As(err, &option) {
-		return false, &job.Failure{Class: job.Usage, Err: err}
-	}
-	if err != nil || schema.Width == 0 && schema.Names == nil && c.In != FormatLines {
+	c.schema.Why = cmp.Or(c.schema.Why, schema.Why)
+	if err = asked(err); err != nil || schema.Width == 0 && schema.Names == nil && c.In != FormatLines {
 		return false, err
 	}
 	c.schema = schema

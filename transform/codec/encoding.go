@@ -110,19 +110,39 @@ func (e *encodings) note(src *charset.Reader) {
 	e.marked[enc.String()]++
 }
 
-// Encodings says in what encodings text was found so far, beside UTF-8; nil for none.
-func (c *Codec) Encodings() (told []string) {
-	if named := c.encodings.named; named != nil {
+// Found is what was found out about a job's objects, and no flag has said.
+type Found struct {
+	Encodings []string // in what encodings text was found so far, beside UTF-8
+	// Header is yes or no for CSV with and without headers, and empty for other formats. HeaderWhy
+	// is what showed that; empty where a flag said it.
+	Header, HeaderWhy string
+}
+
+// Found tells what was found out so far.
+func (c *Codec) Found() Found {
+	f := Found{Encodings: c.encodings.told()}
+	if c.In == FormatCSV {
+		f.Header, f.HeaderWhy = "no", c.schema.Why
+		if c.schema.Header != nil {
+			f.Header = "yes"
+		}
+	}
+	return f
+}
+
+// told says in what encodings text was found so far, beside UTF-8; nil for none.
+func (e *encodings) told() (told []string) {
+	if named := e.named; named != nil {
 		told = append(told, "text is read as "+named.String())
 	}
-	c.encodings.mu.Lock()
-	defer c.encodings.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(c.encodings.marked)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(e.marked)) {
 		objects := "objects"
-		if c.encodings.marked[name] == 1 {
+		if e.marked[name] == 1 {
 			objects = "object"
 		}
-		told = append(told, fmt.Sprintf("%d %s decoded from %s, by the byte order mark", c.encodings.marked[name], objects, name))
+		told = append(told, fmt.Sprintf("%d %s decoded from %s, by the byte order mark", e.marked[name], objects, name))
 	}
 	return told
 }

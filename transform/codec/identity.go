@@ -34,6 +34,13 @@ func (c *Codec) Identity() map[string]string {
 	if s.Encoding != "" {
 		id["encoding"] = s.Encoding
 	}
+	for _, f := range []struct{ name, value string }{
+		{"escape", s.Escape}, {"comment", s.Comment}, {"skip-rows", number(s.SkipRows)}, {"trim", yes(s.Trim)}, {"null", s.Null},
+	} {
+		if f.value != "" {
+			id[f.name] = f.value
+		}
+	}
 	if s.DedupeNames {
 		id["dedupe-names"] = "true"
 	}
@@ -44,6 +51,22 @@ func (c *Codec) Identity() map[string]string {
 		id["batch-records"], id["batch-bytes"] = strconv.Itoa(s.BatchSize()), s.BatchBytes.String()
 	}
 	return id
+}
+
+// number is a number that is set, and empty for 0.
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// yes is a flag that is given, and empty for one that is not.
+func yes(given bool) string {
+	if given {
+		return "true"
+	}
+	return ""
 }
 
 // typesIdentity is types as --column-type could say them: two ways to say the same

@@ -60,9 +60,9 @@ func (c *Codec) takeNames(names []string) {
 	if c.header == nil {
 		return
 	}
-	end := "\n"
-	if bytes.HasSuffix(c.header, []byte("\r\n")) {
-		end = "\r\n"
+	end := c.header[len(bytes.TrimRight(c.header, "\r\n")):]
+	if !bytes.HasSuffix(end, []byte("\n")) {
+		end = []byte("\n")
 	}
 	c.header = append(bytes.TrimSuffix(csv.HeaderLine(c.dialect, names), []byte("\n")), end...)
 }

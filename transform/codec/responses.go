@@ -12,7 +12,7 @@ type wholeResponses struct{}
 
 func (wholeResponses) Check(*formats.Batch)                                     {}
 func (wholeResponses) Learn(*formats.Layout, []byte, formats.Form) bool         { return true }
-func (wholeResponses) Begin(dst []byte, _ *formats.Layout) []byte               { return dst }
+func (wholeResponses) Begin(dst []byte, _ *formats.Layout, _ []byte) []byte     { return dst }
 func (wholeResponses) Fit(*formats.Answers, *formats.Layout, func(int, string)) {}
 
 func (wholeResponses) Join(dst []byte, _ *formats.Batch, a *formats.Answers, _ *formats.Layout, _ bool) ([]byte, int) {

@@ -40,6 +40,11 @@ type Spec struct {
 	SendHeader     bool       `yaml:"send-header,omitempty" json:"send-header,omitempty"`
 	Delimiter      string     `yaml:"delimiter,omitempty" json:"delimiter,omitempty"`
 	Quote          string     `yaml:"quote,omitempty" json:"quote,omitempty"`
+	Escape         string     `yaml:"escape,omitempty" json:"escape,omitempty"`
+	Comment        string     `yaml:"comment,omitempty" json:"comment,omitempty"`
+	SkipRows       int        `yaml:"skip-rows,omitempty" json:"skip-rows,omitempty"`
+	Trim           bool       `yaml:"trim,omitempty" json:"trim,omitempty"`
+	Null           string     `yaml:"null,omitempty" json:"null,omitempty"`
 	Ragged         bool       `yaml:"ragged,omitempty" json:"ragged,omitempty"`
 	Join           string     `yaml:"join,omitempty" json:"join,omitempty"`
 	Answers        string     `yaml:"answers,omitempty" json:"answers,omitempty"`
@@ -166,7 +171,7 @@ func (s *Spec) check(places func() error) error {
 		}
 	}
 	s.fillDefaults()
-	for _, check := range []func() error{places, s.checkHosts, s.checkSizes, s.checkTypes, s.checkTogether, s.checkImage} {
+	for _, check := range []func() error{places, s.checkHosts, s.checkSizes, s.checkTypes, s.checkDialect, s.checkTogether, s.checkImage} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -246,7 +251,7 @@ func (s *Spec) checkSizes() error {
 		value int64
 	}{
 		{"--batch-records", int64(s.BatchRecords)}, {"--batch-bytes", int64(s.BatchBytes)},
-		{"--row-group-records", int64(s.RowGroup)}, {"--replicas", int64(s.Replicas)}, {"--max-concurrency", int64(s.MaxConcurrency)}, {"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
+		{"--row-group-records", int64(s.RowGroup)}, {"--skip-rows", int64(s.SkipRows)}, {"--replicas", int64(s.Replicas)}, {"--max-concurrency", int64(s.MaxConcurrency)}, {"--attempts", int64(s.Attempts)}, {"--limit", s.Limit}, {"--memory", int64(s.Memory)},
 		{"--max-record", int64(s.MaxRecord)}, {"--max-response", int64(s.MaxResponse)},
 	} {
 		if n.value < 0 {
@@ -277,14 +282,6 @@ func (s *Spec) checkTypes() error {
 		if _, _, err := mime.ParseMediaType(s.ContentType); err != nil {
 			return Usagef("", "--content-type %q is no media type: %v", s.ContentType, err)
 		}
-	}
-	for _, c := range []struct{ name, value string }{{"--delimiter", s.Delimiter}, {"--quote", s.Quote}} {
-		if c.value != "" && (len(c.value) != 1 || strings.ContainsAny(c.value, "\r\n\x00")) {
-			return Usagef("", "%s %q is not one byte", c.name, c.value)
-		}
-	}
-	if s.Delimiter != "" && s.Delimiter == s.Quote {
-		return Usagef("", "--delimiter and --quote are both %q", s.Quote)
 	}
 	return nil
 }

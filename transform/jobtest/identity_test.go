@@ -127,10 +127,12 @@ func TestIdentityHoldsEverySetting(t *testing.T) {
 	typed := identityOf(t, func(s *job.Spec) {
 		s.ContentType, s.ColumnType = "application/jsonlines", []string{"text=string"}
 		s.Encoding, s.DedupeNames, s.Accept, s.AnswerHeader = "utf-8", true, "text/csv", "yes"
+		s.Escape, s.Comment, s.Trim, s.Null = "backslash", "#", true, "NA"
 	})
+	maps.Copy(typed, identityOf(t, func(s *job.Spec) { s.Header, s.SkipRows = "no", 1 }))
 	for _, answers := range []string{"per-record", "per-batch"} {
 		base := identityOf(t, func(s *job.Spec) { s.Answers, s.Join = answers, "none" })
-		for _, name := range []string{"encoding", "dedupe-names", "column-type"} {
+		for _, name := range []string{"encoding", "dedupe-names", "column-type", "escape", "comment", "skip-rows", "trim", "null"} {
 			if _, held := base[name]; held { // jobs of releases without the setting go on
 				t.Errorf("--%s is in the identity of a job that does not set it", name)
 			}
@@ -158,6 +160,8 @@ func TestIdentityTellsValuesApart(t *testing.T) {
 		"max-record": func(s *job.Spec) { s.MaxRecord = 1 << 20 }, "column-type": func(s *job.Spec) { s.ColumnType = []string{"0=string"} },
 		"compression": func(s *job.Spec) { s.Compression = "gzip" }, "answer-header": func(s *job.Spec) { s.AnswerHeader = "auto" },
 		"encoding": func(s *job.Spec) { s.Encoding = "latin1" }, "dedupe-names": func(s *job.Spec) { s.DedupeNames = true },
+		"escape": func(s *job.Spec) { s.Escape = "\\" }, "comment": func(s *job.Spec) { s.Comment = "#" }, "skip-rows": func(s *job.Spec) { s.SkipRows = 1 },
+		"trim": func(s *job.Spec) { s.Trim = true }, "null": func(s *job.Spec) { s.Null = "NA" },
 	} {
 		payload := "application/jsonlines"
 		if name == "send-header" { // which only CSV has

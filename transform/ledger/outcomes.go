@@ -93,7 +93,7 @@ func packOutcome(dst []byte, o *manifest.Object) []byte {
 		parts |= hasReasons
 	}
 	dst = append(dst, parts)
-	for _, n := range []int64{o.In, o.Out, o.Answered, o.Rejected, o.Blank, o.Requests, o.Retries} {
+	for _, n := range []int64{o.In, o.Out, o.Answered, o.Rejected, o.Blank, o.SkippedLines, o.Requests, o.Retries} {
 		dst = binary.AppendVarint(dst, n)
 	}
 	for _, text := range []string{string(o.Status), o.OnBad, o.Error} {
@@ -125,7 +125,7 @@ func (f *outcomes) of(o *plan.Object) (*manifest.Object, error) {
 	u := roster.Unpack(record)
 	parts := u.Byte()
 	m := &manifest.Object{Input: o.Input()}
-	for _, n := range []*int64{&m.In, &m.Out, &m.Answered, &m.Rejected, &m.Blank, &m.Requests, &m.Retries} {
+	for _, n := range []*int64{&m.In, &m.Out, &m.Answered, &m.Rejected, &m.Blank, &m.SkippedLines, &m.Requests, &m.Retries} {
 		*n = u.Int()
 	}
 	m.Status, m.OnBad, m.Error = manifest.Status(u.Text()), u.Text(), u.Text()

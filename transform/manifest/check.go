@@ -113,6 +113,7 @@ func (m *Manifest) checkTotals(want Totals) error {
 		{"records_answered", got.Answered, want.Answered},
 		{"records_rejected", got.Rejected, want.Rejected},
 		{"blank_lines", got.Blank, want.Blank},
+		{"skipped_lines", got.SkippedLines, want.SkippedLines},
 		{"requests", got.Requests, want.Requests},
 		{"retries", got.Retries, want.Retries},
 	} {
@@ -134,7 +135,7 @@ func (o *Object) wrong(policy string) string {
 	if o.OnBad != "" {
 		policy = o.OnBad
 	}
-	for _, n := range []int64{o.Input.Size, o.In, o.Out, o.Answered, o.Rejected, o.Blank, o.Requests, o.Retries} {
+	for _, n := range []int64{o.Input.Size, o.In, o.Out, o.Answered, o.Rejected, o.Blank, o.SkippedLines, o.Requests, o.Retries} {
 		if n < 0 {
 			return fmt.Sprintf("a negative number, %d", n)
 		}

@@ -71,7 +71,7 @@ func TestCheckNamesTheFirstObject(t *testing.T) {
 func TestCheckTotals(t *testing.T) {
 	for name, change := range map[string]func(*Totals){
 		"records_in": func(t *Totals) { t.In++ }, "records_out": func(t *Totals) { t.Out++ },
-		"records_answered": func(t *Totals) { t.Answered-- }, "records_rejected": func(t *Totals) { t.Rejected++ }, "blank_lines": func(t *Totals) { t.Blank++ },
+		"records_answered": func(t *Totals) { t.Answered-- }, "records_rejected": func(t *Totals) { t.Rejected++ }, "blank_lines": func(t *Totals) { t.Blank++ }, "skipped_lines": func(t *Totals) { t.SkippedLines++ },
 		"requests": func(t *Totals) { t.Requests++ }, "retries": func(t *Totals) { t.Retries-- },
 		"negative": func(t *Totals) { t.Resumed = -1 },
 	} {

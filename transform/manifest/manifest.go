@@ -61,9 +61,16 @@ type Manifest struct {
 	Image    *Image          `json:"image,omitempty"` // nil where no hosts were started from an image
 	Settled  *Settled        `json:"settled,omitempty"`
 	Skipped  []Skipped       `json:"skipped,omitempty"` // files at the inputs that were not read
+	Header   *Header         `json:"header,omitempty"`  // nil for formats without headers
 	Objects  []Object        `json:"objects"`
 	Totals   Totals          `json:"totals"`
 	Hosts    []Host          `json:"hosts"`
+}
+
+// Header tells whether the objects of CSV begin with a header.
+type Header struct {
+	Present bool   `json:"present"`
+	Why     string `json:"why,omitempty"` // what showed that; empty where the job was told
 }
 
 // Image is what the job's hosts were started from.
@@ -100,6 +107,8 @@ type Counts struct {
 	Answered int64 `json:"records_answered"`
 	Rejected int64 `json:"records_rejected"`
 	Blank    int64 `json:"blank_lines"` // of text, which are no records
+	// SkippedLines are comments, and lines before the header, which are no records either.
+	SkippedLines int64 `json:"skipped_lines"`
 }
 
 // Input is an input object as it was read, pinned by ETag, or by size and
@@ -177,6 +186,7 @@ func (c *Counts) Add(more Counts) {
 	c.Answered += more.Answered
 	c.Rejected += more.Rejected
 	c.Blank += more.Blank
+	c.SkippedLines += more.SkippedLines
 }
 
 func (t *Totals) add(o *Object) {

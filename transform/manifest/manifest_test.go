@@ -140,12 +140,12 @@ func TestShape(t *testing.T) {
 		want string
 	}{
 		{"manifest", data, "config finished hosts identity job_id objects started tool totals version"},
-		{"object", objects[0], "blank_lines error input output records_answered records_in records_out records_rejected rejects requests retries status"},
-		{"object of another policy", objects[3], "blank_lines error input on_bad output records_answered records_in records_out records_rejected rejects requests retries status"},
+		{"object", objects[0], "blank_lines error input output records_answered records_in records_out records_rejected rejects requests retries skipped_lines status"},
+		{"object of another policy", objects[3], "blank_lines error input on_bad output records_answered records_in records_out records_rejected rejects requests retries skipped_lines status"},
 		{"input", object["input"], "size uri"},
 		{"output", object["output"], "sha256 size uri"},
 		{"rejects", object["rejects"], "sha256 uri"},
-		{"totals", top["totals"], "blank_lines records_answered records_in records_out records_rejected records_resumed requests retries seconds"},
+		{"totals", top["totals"], "blank_lines records_answered records_in records_out records_rejected records_resumed requests retries seconds skipped_lines"},
 		{"host", hosts[0], "ejections hedges limit p50_ms p99_ms records records_per_second requests retries url"},
 	} {
 		if _, keys := keysOf(t, test.data); strings.Join(keys, " ") != test.want {

@@ -181,7 +181,7 @@ func joined(t testing.TB, c JoinerConfig, b *formats.Batch, a *formats.Answers, 
 	for _, f := range b.Flaws {
 		a.List[f.Index] = formats.Answer{}
 	}
-	part, _ := j.Join(j.Begin(nil, l), b, a, l, placeholders)
+	part, _ := j.Join(j.Begin(nil, l, nil), b, a, l, placeholders)
 	return fileOf(t, WriterConfig{Columns: append(slices.Clone(c.Columns()), c.AnswerColumns(l)...)}, part), misfits
 }
 

@@ -43,7 +43,7 @@ func (j *joiner) Check(b *formats.Batch) {
 }
 
 // Begin implements formats.Joiner: the writer has what stands at the beginning.
-func (j *joiner) Begin(dst []byte, _ *formats.Layout) []byte { return dst }
+func (j *joiner) Begin(dst []byte, _ *formats.Layout, _ []byte) []byte { return dst }
 
 // Learn implements formats.Joiner. AnswerTypes fix the layout at once. Without
 // AnswerTypes the first answer that is not JSON null or {} fixes which columns
