@@ -140,7 +140,7 @@ func (d Dialect) reject(line, at int, what, cure string) formats.Cut {
 	if cure == "" {
 		cure = "double it inside a quoted field"
 		if d.Escape != 0 {
-			cure = fmt.Sprintf("double it inside a quoted field, or put %q before it", d.Escape)
+			cure = "double it inside a quoted field, or put " + string(rune(d.Escape)) + " before it"
 		}
 	}
 	return formats.Cut{

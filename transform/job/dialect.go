@@ -8,7 +8,7 @@ import (
 
 // byteNames are bytes that punctuate CSV by the names that flags may give them.
 var byteNames = map[string]string{
-	`\t`: "\t", "tab": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|", "pipe": "|", "backslash": `\`,
+	`\t`: "\t", "tab": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|", "pipe": "|", "backslash": `\`, `\\`: `\`,
 }
 
 // checkDialect makes the bytes that punctuate CSV of their names: a job is the same whatever its bytes are called.

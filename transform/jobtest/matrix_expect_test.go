@@ -178,6 +178,11 @@ func (c *pairing) readOutput(data []byte) (*sheet, error) {
 	}
 	switch c.out {
 	case codec.FormatCSV:
+		if c.plain != nil {
+			if data, err = c.plain(data); err != nil {
+				return nil, err
+			}
+		}
 		return readCSV(data, c.in != codec.FormatLines)
 	case codec.FormatLines:
 		return readLines(data), nil

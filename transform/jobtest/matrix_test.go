@@ -25,7 +25,9 @@ type pairing struct {
 	packing             string // of the input
 	compression         string // of the output
 	response, answer    string
-	bad                 string // "": no record is refused by hosts; else --on-bad
+	bad                 string                       // "": no record is refused by hosts; else --on-bad
+	skipped             int64                        // lines of an object that are passed over
+	plain               func([]byte) ([]byte, error) // makes plain CSV of what the job writes; nil where that is plain
 }
 
 var (
@@ -268,7 +270,7 @@ func (c *pairing) check(i int, records []matrixRecord, m *manifest.Manifest, see
 	if c.bad != "" && records[0].ID < poisonID && records[6].ID > poisonID {
 		rejected = 1
 	}
-	counts := manifest.Counts{In: 7, Out: int64(len(want.rows)), Answered: 7 - rejected, Rejected: rejected}
+	counts := manifest.Counts{In: 7, Out: int64(len(want.rows)), Answered: 7 - rejected, Rejected: rejected, SkippedLines: c.skipped}
 	if o := m.Objects[i]; o.Status != manifest.Published || o.Counts != counts {
 		return fmt.Errorf("%s with counts %+v, want %+v", o.Status, o.Counts, counts)
 	}

@@ -2,6 +2,7 @@ package jobtest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -30,6 +31,7 @@ type world struct {
 type simObject struct {
 	name    string
 	records []simRecord
+	ends    string // how its header ends; empty without
 }
 
 // simRecord is one record as it stands in the object.
@@ -57,6 +59,9 @@ func newWorld(seed uint64) *world {
 	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), input: store.NewMemory(), output: store.NewMemory()}
 	w.csv = w.rnd.IntN(2) == 0
 	w.makeSpec()
+	if w.csv && seed%4 == 1 {
+		w.spec.Comment = "#"
+	}
 	w.makeObjects()
 	return w
 }
@@ -108,7 +113,11 @@ func (w *world) makeObjects() {
 func (w *world) render(o *simObject) string {
 	var b strings.Builder
 	if w.csv && (len(o.records) > 0 || w.rnd.IntN(2) == 0) {
-		b.WriteString("id,text,n\n")
+		o.ends = "\n"
+		if w.spec.Comment != "" && len(w.objects)%2 == 1 {
+			o.ends = "\r\n"
+		}
+		b.WriteString(w.comment(len(w.objects)+3) + "id,text,n" + o.ends)
 		w.headed = true
 	}
 	for i, r := range o.records {
@@ -121,8 +130,31 @@ func (w *world) render(o *simObject) string {
 		if w.rnd.IntN(20) == 0 && o.records[i].eol != "" {
 			b.WriteString("\n") // a blank line is no record
 		}
+		if o.records[i].eol != "" {
+			b.WriteString(w.comment(r.id))
+		}
 	}
 	return b.String()
+}
+
+// firstHeaderEnd is how the header ends of the job's first object that has one. A job's
+// objects stand in the order of their names.
+func (w *world) firstHeaderEnd() string {
+	var first simObject
+	for _, o := range w.objects {
+		if o.ends != "" && (first.name == "" || o.name < first.name) {
+			first = o
+		}
+	}
+	return first.ends
+}
+
+// comment is a comment line behind some of the records, where the job knows comments.
+func (w *world) comment(id int) string {
+	if w.spec.Comment == "" || id%7 != 3 {
+		return ""
+	}
+	return `#",` + strings.Repeat("long", id%3*20) + "\n"
 }
 
 func (w *world) makeRecord(id int) simRecord {
@@ -180,7 +212,7 @@ func (w *world) expect(o *simObject, rejected map[int64]bool) []byte {
 	var b bytes.Buffer
 	joined := w.spec.Join == "input"
 	if w.headed {
-		b.WriteString(map[bool]string{true: "id,text,n,prediction\n", false: "prediction\n"}[joined])
+		b.WriteString(map[bool]string{true: "id,text,n,prediction" + cmp.Or(o.ends, w.firstHeaderEnd()), false: "prediction\n"}[joined])
 	}
 	for i, r := range o.records {
 		bad := rejected[int64(i+1)]

@@ -69,8 +69,11 @@ func filesMutants() []mutant {
 		name: "documents-do-not-bind", promise: "5: elements or lines, a job reads one", file: "transform/codec/identity.go", tests: tested(codecPkg, "^TestDocumentsBind"),
 		edits: []edit{{"\"input-format\": c.inputFormat(),", "\"input-format\": c.In,"}},
 	}, {
-		name: "blank-line-not-counted", promise: "1: blank lines are counted", file: "formats/frame.go", tests: tested(csvPkg, "^TestBlankLines"),
-		edits: []edit{{"\t\tf.blank++\n\t\treturn\n", "\t\treturn\n"}},
+		name: "blank-line-not-counted", promise: "1: blank lines are counted", file: "formats/skip.go", tests: tested(csvPkg, "^TestBlankLines"),
+		edits: []edit{{"\tcase c.Blank:\n\t\tf.blank++\n", "\tcase c.Blank:\n"}},
+	}, {
+		name: "comment-not-counted", promise: "1: lines that are passed over are counted", file: "formats/skip.go", tests: tested(csvPkg, "^(FuzzDialect|TestDialectFiles)"),
+		edits: []edit{{"\tcase c.Skip:\n\t\tf.skips++\n", "\tcase c.Skip:\n"}},
 	}, {
 		name: "blank-lines-not-checked", promise: "1: verify checks the blank lines", file: "transform/manifest/check.go", tests: tested(manifestPkg, "^TestCheck"),
 		edits: []edit{{"\t\t{\"blank_lines\", got.Blank, want.Blank},\n", ""}},

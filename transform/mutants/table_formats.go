@@ -81,6 +81,24 @@ func formatMutants() []mutant {
 		name: "csv-crlf-normalised", promise: "4: each record keeps its line end", file: "formats/csv/join.go", tests: all(csvPkg),
 		edits: []edit{{"dst = append(dst, end...)", "dst = append(dst, end[len(end)-1:]...)"}},
 	}, {
+		name: "csv-cr-of-two-kept", promise: "4: no byte of a line end is a field's", file: "formats/csv/field.go", tests: all(csvPkg),
+		edits: []edit{{"for n--; n > 0 && rec[n-1] == '\\r'; {", "if n--; n > 0 && rec[n-1] == '\\r' {"}},
+	}, {
+		name: "csv-header-end-of-first-object", promise: "4: an output keeps its own object's line end", file: "formats/csv/joiner.go", tests: all(csvPkg),
+		edits: []edit{{"if len(headerEnd) > 0 {", "if len(headerEnd) > 1<<20 {"}},
+	}, {
+		name: "csv-escaped-escape-escapes", promise: "3: a quote behind two escapes closes its field", file: "formats/csv/field.go", tests: all(csvPkg),
+		edits: []edit{{"return (len(text)-n)%2 == 1", "return len(text) > n"}},
+	}, {
+		name: "csv-comment-among-plain-lines", promise: "1: a comment is no record", file: "formats/csv/cutter.go", tests: all(csvPkg),
+		edits: []edit{{"if i := bytes.Index(found, []byte{'\\n', c.Comment}); i >= 0 {", "if i := bytes.Index(found, []byte{'\\n', c.Comment}); i >= 1<<20 {"}},
+	}, {
+		name: "csv-answer-read-as-comment", promise: "1: what is written is a record to its readers", file: "formats/csv/field.go", tests: all(csvPkg),
+		edits: []edit{{"case d.Comment != 0 && dst[start] == d.Comment:", "case d.Comment != 0 && dst[start] == 0:"}},
+	}, {
+		name: "csv-counted-columns-are-records", promise: "9: a doubt about a header is asked about", file: "formats/csv/header.go", tests: all(csvPkg),
+		edits: []edit{{"case counts(columns):", "case counts(columns) && len(s.lines) == 0:"}},
+	}, {
 		name: "csv-response-cut-not-seen", promise: "8: a truncated response is never a short answer", file: "formats/csv/decoder.go", tests: all(csvPkg),
 		edits: []edit{{"len(body) > 0 && body[len(body)-1] == '\\n'", "len(body) > 0"}},
 	}, {
