@@ -90,8 +90,8 @@ func (c *cutter) quoted(data []byte, line int, edge formats.Edge) formats.Cut {
 			return formats.Cut{N: end}
 		}
 		open += field
-		if before := data[field:open]; !c.opens(before) {
-			return c.reject(line, open, "a quote inside an unquoted field", cureOfBlank(before))
+		if open > field && data[open-1] != c.Delimiter && !(c.Trim && c.opens(data[field:open])) {
+			return c.reject(line, open, "a quote inside an unquoted field", cureOfBlank(data[field:open]))
 		}
 		behind, closed := c.pastQuoted(data, open)
 		if c.Trim {
@@ -126,9 +126,9 @@ func lineFrom(data []byte, i int, edge formats.Edge) int {
 	return 0
 }
 
-// opens tells whether a quote behind before begins a field. before begins with a field.
+// opens tells whether a quote behind before begins a field, blanks aside. before begins with a field.
 func (d Dialect) opens(before []byte) bool {
-	for d.Trim && len(before) > 0 && d.isBlank(before[len(before)-1]) {
+	for len(before) > 0 && d.isBlank(before[len(before)-1]) {
 		before = before[:len(before)-1]
 	}
 	return len(before) == 0 || before[len(before)-1] == d.Delimiter
@@ -167,6 +167,13 @@ func (d Dialect) cureOfEscape(quoted []byte) string {
 
 // lineEnd is the length of the line end that text begins with, 0 without a line end.
 func lineEnd(text []byte) int {
+	if len(text) == 0 || text[0] > '\r' { // nearly always
+		return 0
+	}
+	return lineEndOf(text)
+}
+
+func lineEndOf(text []byte) int {
 	n := 0
 	for n < len(text) && text[n] == '\r' {
 		n++
@@ -180,13 +187,31 @@ func lineEnd(text []byte) int {
 // pastQuoted is the index behind the quoted field that opens at text[i], and
 // whether the field was closed; without a closing quote the index is
 // len(text).
-func (d Dialect) pastQuoted(text []byte, i int) (int, bool) {
+func (d *Dialect) pastQuoted(text []byte, i int) (int, bool) {
+	if d.Escape != 0 {
+		return d.pastEscaped(text, i)
+	}
+	quote := d.Quote
 	for i++; i < len(text); i++ {
-		q := bytes.IndexByte(text[i:], d.Quote)
+		q := bytes.IndexByte(text[i:], quote)
 		if q < 0 {
 			break
 		}
-		if d.escapes(text[i : i+q]) {
+		if i += q + 1; i == len(text) || text[i] != quote {
+			return i, true
+		}
+	}
+	return len(text), false
+}
+
+// pastEscaped is pastQuoted where quotes may stand behind an Escape.
+func (d *Dialect) pastEscaped(text []byte, i int) (int, bool) {
+	for i++; i < len(text); i++ {
+		q := bytes.IndexByte(text[i:], d.Quote)
+		switch {
+		case q < 0:
+			return len(text), false
+		case d.escapes(text[i : i+q]):
 			i += q // one further, behind the quote, by the loop
 			continue
 		}

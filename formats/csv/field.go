@@ -40,7 +40,7 @@ func (d Dialect) fieldEnd(body []byte, i int) int {
 }
 
 // count is the number of fields of body, a good record without its line end.
-func (d Dialect) count(body []byte) int {
+func (d *Dialect) count(body []byte) int {
 	n := 1
 	for {
 		q := bytes.IndexByte(body, d.Quote)

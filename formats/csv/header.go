@@ -139,6 +139,7 @@ var rules = []struct {
 	{true, "stands over a few values that come again and again", func(c *column) bool {
 		return c.class.named() && c.values[c.first] == 0 && c.fewValues()
 	}},
+	{false, "is a number and hardly a name", func(c *column) bool { return c.class == number }},
 	{false, "is a value that comes again below", func(c *column) bool { return c.class.named() && c.values[c.first] > 0 }},
 	{false, "has the form of what stands below", func(c *column) bool {
 		return c.class == coded && c.oneForm() && c.forms[formOf(c.first)] > 0
@@ -162,14 +163,11 @@ func (s *sniffer) judge() (finding, error) {
 	var of [word + 1]int
 	for _, c := range columns {
 		of[c.class]++
-		if c.class == number {
-			return finding{false, fmt.Sprintf("%.40q is a number and hardly a name", c.first)}, nil
-		}
 	}
 	switch {
 	case counts(columns):
 		return finding{}, s.ask("it counts 0, 1, 2, as names do that a program gives")
-	case of[digits] > 0 && of[coded]+of[word]+of[truth] == 0:
+	case of[digits]+of[number] > 0 && of[coded]+of[word]+of[truth] == 0:
 		return s.judgeNumbers(columns)
 	}
 	var found [2]*finding
@@ -179,7 +177,7 @@ func (s *sniffer) judge() (finding, error) {
 			if r.header {
 				side = 1
 			}
-			if found[side] == nil && c.says > 0 && r.holds(c) {
+			if found[side] == nil && (c.says > 0 || c.class == number) && r.holds(c) {
 				found[side] = &finding{r.header, fmt.Sprintf("%.40q %s", c.first, r.why)}
 			}
 		}
@@ -197,7 +195,7 @@ func (s *sniffer) judge() (finding, error) {
 	return finding{}, s.ask(looked(records))
 }
 
-// judgeNumbers is judge where whole numbers alone stand in the first record.
+// judgeNumbers is judge where numbers alone stand in the first record.
 func (s *sniffer) judgeNumbers(columns []*column) (finding, error) {
 	for _, c := range columns {
 		switch {
