@@ -50,9 +50,6 @@ type Sizer struct {
 	recent      recentRequests
 }
 
-// recentRequests are how requests ended since the size changed.
-type recentRequests struct{ timeouts, answers int }
-
 type sizerStage uint8
 
 const (
@@ -274,36 +271,6 @@ func (s *Sizer) Fix(size int) {
 	}
 }
 
-// Pressed says that the window holds too few batches of size records for the hosts.
-func (s *Sizer) Pressed(size int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stage == found && size >= s.size {
-		s.shrink()
-	}
-}
-
-// bound makes batches have most records at most; a size that was given stays. Called with mu held.
-func (s *Sizer) bound(most int) {
-	switch {
-	case s.fixed || s.size <= most:
-	case s.stage == found:
-		s.size, s.recent = most, recentRequests{}
-	default:
-		s.mostRecords = most
-		s.beginLevel(most)
-	}
-}
-
-// shrink halves a size that was found; a size that was given stays.
-func (s *Sizer) shrink() {
-	if s.fixed {
-		return
-	}
-	s.size = max(1, s.size/2)
-	s.recent = recentRequests{}
-}
-
 // Now is the size of batches in records, and whether the size is final.
 func (s *Sizer) Now() (size int, isFound bool) {
 	s.mu.Lock()
@@ -316,6 +283,9 @@ func (s *Sizer) answersNeeded() int { return max(leastAnswers, 2*s.hosts.Capacit
 
 // endSearch fixes the size. Called with mu held, like all below.
 func (s *Sizer) endSearch(size int) {
+	if s.mostRecords > 0 && !s.fixed {
+		size = min(size, s.mostRecords)
+	}
 	s.size, s.stage, s.level, s.bestLevel = size, found, nil, nil
 	s.announce()
 	s.hosts.unfreeze()

@@ -87,6 +87,23 @@ func TestBound(t *testing.T) {
 	}
 }
 
+// TestBoundBeforeALevel: one answer that takes all the memory there is for a batch
+// keeps the next levels from being tried.
+func TestBoundBeforeALevel(t *testing.T) {
+	pool := fleet(t, 1, Limits{})
+	s := NewSizer(time.Hour, 0, 1<<20, pool)
+	lease := acquire(t, pool, 0, nil)
+	for range 400 {
+		size, l, err := s.Next(t.Context())
+		if err != nil || size != 1 {
+			t.Fatalf("%d records in a batch, %v, want 1", size, err)
+		}
+		l = s.Cut(l, size, size, 1<<30)
+		s.Answered(l, lease.Member(), size, 2<<20, time.Millisecond)
+		s.Resolved(l)
+	}
+}
+
 // TestABrokenHostEndsNoSearch: while other hosts are at work on a level, a host that
 // fails everything does not decide about its size, however many batches that host fails.
 func TestABrokenHostEndsNoSearch(t *testing.T) {

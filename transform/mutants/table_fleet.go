@@ -22,8 +22,8 @@ func fleetMutants() []mutant {
 		name: "fast-broken-host-kept", promise: "fleet: a host that fails everything does not eat the job", file: "workers/lease.go", tests: workers("Eject|GoesOn"),
 		edits: []edit{{"case m.brokenInRow >= mostBrokenInRow, p.failsAlone(m):", "case m.brokenInRow >= mostBrokenInRow:"}},
 	}, {
-		name: "answers-without-bound", promise: "7: large answers bound the batch size that is found", file: "workers/sizer.go", tests: workers("^TestBound$"),
-		edits: []edit{{"\t\ts.mostRecords = most\n", "\t\tmost = max(most, s.size)\n"}},
+		name: "answers-without-bound", promise: "7: large answers bound the batch size that is found", file: "workers/sizerbound.go", tests: workers("^TestBound"),
+		edits: []edit{{"s.mostRecords = most //", "s.mostRecords = 0 //"}},
 	}, {
 		name: "ejection-not-told", promise: "9: a host that is ejected is told of while others go on", file: "workers/incident.go", tests: workers("^TestIncidents"),
 		edits: []edit{{"m.told = told{ejected: true, at: now}", "m.told = told{ejected: true, at: now}\n\treturn"}},
