@@ -113,7 +113,6 @@ func (r *run) stages(caller context.Context, fleet workers.Fleet) error {
 	defer context.AfterFunc(caller, func() {
 		r.stopAsking()
 		time.AfterFunc(time.Duration(r.plan.Spec.Grace), kill)
-		r.tellStop()
 	})()
 	r.askers.Add(2) // the cutter and the dispatcher, before drain may wait for them
 	r.evidence.reading.Store(true)
@@ -130,7 +129,7 @@ func (r *run) stages(caller context.Context, fleet workers.Fleet) error {
 	caught.Go(g, func() error { return r.ledger.Run(beside) })
 	caught.Go(g, func() error { return r.drain(beside) })
 	caught.Go(g, func() error { return r.watchTrust(beside) })
-	caught.Go(g, func() error { return r.tellIncidents(beside) })
+	caught.Go(g, func() error { return r.tell(caller, beside) })
 
 	r.startAsker(g, func() error { return cutter.cut(r.asking) })
 	r.startAsker(g, func() error { return asker.dispatch(ctx, g, cutter.work) })
@@ -174,30 +173,28 @@ func (r *run) lookAfter(beside context.Context, g *errgroup.Group, m *workers.Me
 	}
 }
 
-// tellStop tells a person what a job that was told to end still waits for.
-func (r *run) tellStop() {
-	if tell := r.plan.Notice; tell != nil {
-		tell(fmt.Sprintf("stopping: requests in flight, now %d, may be answered for %v (--grace); then the log is made durable and started hosts are ended",
-			r.pool.InFlight(), time.Duration(r.plan.Spec.Grace)))
-	}
-}
-
-// tellIncidents tells a person what happens to hosts while others go on.
-func (r *run) tellIncidents(beside context.Context) error {
-	tell := r.plan.Notice
-	if tell == nil {
+// tell tells a person what happens to hosts while others go on, and, once the caller
+// has ended the job, what the job still waits for.
+func (r *run) tell(caller, beside context.Context) error {
+	say := r.plan.Notice
+	if say == nil {
 		return nil
 	}
+	stop := caller.Done()
 	for {
 		select {
 		case incident := <-r.pool.Incidents():
-			tell(incident.String())
+			say(incident.String())
 			continue
 		default:
 		}
 		select {
 		case incident := <-r.pool.Incidents():
-			tell(incident.String())
+			say(incident.String())
+		case <-stop:
+			stop = nil
+			say(fmt.Sprintf("stopping: requests in flight, now %d, may be answered for %v (--grace); then the log is made durable and started hosts are ended",
+				r.pool.InFlight(), time.Duration(r.plan.Spec.Grace)))
 		case <-beside.Done():
 			return nil
 		}

@@ -76,7 +76,11 @@ func TestResumeBeforeDamage(t *testing.T) {
 func (w *world) resumesBefore(t *testing.T, what string, log []byte, found *answerlog.DamageError) (lost int) {
 	t.Helper()
 	var lines []string
-	w.notice = func(line string) { lines = append(lines, line) }
+	w.notice = func(line string) {
+		if !strings.HasPrefix(line, "stopping: ") {
+			lines = append(lines, line)
+		}
+	}
 	w.spec.BeforeDamage = true
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
