@@ -187,6 +187,7 @@ func (o *options) bindJoin(b *binder) {
 	b.text(&s.Join, "join", "none|input\twrite answers only, or each record with its answer (default none)")
 	b.text(&s.Answers, "answers", "per-record|per-batch\tper-batch writes each response as it came, for models that filter or multiply records (default per-record)")
 	b.text(&s.AnswerName, "answer-name", fmt.Sprintf("NAME\tname of the answer in joined output (default %s)", job.DefaultAnswerName))
+	b.text(&s.AnswerColumns, "answer-columns", "NAMES\tcolumns of the answer, in order, such as class,score: keys of objects, or names for CSV fields and array elements; JSON Lines get an object of them (default: by the first answers)")
 	b.list(&s.AnswerType, "answer-type", "TYPE\tor FIELD=TYPE: type of the answer's columns in Parquet: double, integer, boolean, string, list or json (default: by the first answers); repeatable")
 	b.text(&s.AnswerHeader, "answer-header", "no|yes|auto\twhether CSV responses begin with a header, which is no answer; auto: if it is what the job calls its columns (default no)")
 	b.text(&s.AnswerPath, "answer-path", "PATH\twhere the list of answers is in a JSON response")

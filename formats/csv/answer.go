@@ -6,13 +6,29 @@ import (
 	"slices"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/fields"
 	"github.com/batchmill/batchmill/formats/json"
 )
 
-// Learn implements formats.Joiner: the first answer says how many fields all have.
+// Learn implements formats.Joiner: the first answer that is not JSON null or {} says which
+// fields all have.
 func (j *joiner) Learn(l *formats.Layout, answer []byte, form formats.Form) bool {
-	l.Fields = j.width(answer, form)
-	return true
+	if form == formats.NoAnswer {
+		l.Fields = max(j.names.Count(), 1)
+		return true
+	}
+	l.Seen++
+	switch {
+	case j.names.Columns != nil:
+		l.Fields = j.names.Count()
+	case form != formats.JSONForm || !fields.IsObject(answer) && json.KindOf(answer) != formats.Null:
+		l.Fields = j.width(answer, form)
+	default:
+		if j.names.Shape(l, answer, form); l.Columns == nil && l.Seen == fields.LearnAnswers {
+			l.Fields = 1
+		}
+	}
+	return l.Fields > 0 || l.Columns != nil
 }
 
 // width is the number of fields of an answer: a CSV answer has its fields, a JSON
@@ -38,23 +54,37 @@ func (j *joiner) width(answer []byte, form formats.Form) int {
 // Fit implements formats.Joiner. An output filter that cannot pick from
 // answers of this width makes each answer a misfit, and says why.
 func (j *joiner) Fit(a *formats.Answers, l *formats.Layout, misfit func(i int, message string)) {
-	width := l.Fields
-	if p := j.planFor(width); p.err != nil {
-		for i := range a.List {
-			if a.List[i].Form != formats.NoAnswer {
-				misfit(i, p.err.Error())
-			}
-		}
-		return
-	}
-	lone := width == 1 && j.allLone(a.Data)
+	p := j.planFor(l)
+	lone := p.width == 1 && !p.keyed && j.allLone(a.Data)
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
 	for i := range a.List {
-		if a.List[i].Form == formats.NoAnswer || lone && a.List[i].Form == formats.CSVForm {
+		if a.List[i].Form == formats.NoAnswer || p.err == nil && lone && a.List[i].Form == formats.CSVForm {
 			continue
 		}
-		if n := j.width(a.Bytes(i), a.List[i].Form); n != width {
-			misfit(i, fmt.Sprintf("%d fields where the job's first answer has %d", n, width))
+		if why := j.misfit(p, s, a.Bytes(i), a.List[i].Form); why != "" {
+			misfit(i, why)
 		}
+	}
+}
+
+// misfit says why an answer cannot stand in an output of plan p, "" where it can.
+func (j *joiner) misfit(p *plan, s *scratch, answer []byte, form formats.Form) string {
+	switch {
+	case p.err != nil:
+		return p.err.Error()
+	case p.table != nil && (form == formats.JSONForm || p.keyed):
+		return p.table.Place(&s.values, answer, form)
+	case p.strict && form == formats.JSONForm && fields.IsObject(answer):
+		return "the answer is a JSON object, and the job's first answer is none"
+	}
+	switch n := j.width(answer, form); {
+	case n == p.width:
+		return ""
+	case j.names.Columns != nil:
+		return fmt.Sprintf("the answer has %d fields, and --answer-columns names %d", n, p.width)
+	default:
+		return fmt.Sprintf("%d fields where the job's first answer has %d", n, p.width)
 	}
 }
 
@@ -65,12 +95,14 @@ func (j *joiner) allLone(data []byte) bool {
 }
 
 // appendAnswer appends answer as fields.
-func (j *joiner) appendAnswer(dst, answer []byte, form formats.Form) []byte {
-	switch form {
-	case formats.CSVForm:
+func (j *joiner) appendAnswer(dst []byte, p *plan, s *scratch, answer []byte, form formats.Form) []byte {
+	switch {
+	case form == formats.CSVForm:
 		return j.appendCSV(dst, answer)
-	case formats.LineForm:
+	case form == formats.LineForm:
 		return j.appendField(dst, answer)
+	case p.table != nil:
+		return j.appendPlaced(dst, p, s, answer)
 	}
 	at := json.Trim(answer)
 	answer = answer[at.Start:at.End]
@@ -84,6 +116,18 @@ func (j *joiner) appendAnswer(dst, answer []byte, form formats.Form) []byte {
 		}
 		first = false
 		dst = j.appendJSON(dst, answer[e.Start:e.End])
+	}
+	return dst
+}
+
+// appendPlaced appends what the plan's columns take of a JSON answer that fits.
+func (j *joiner) appendPlaced(dst []byte, p *plan, s *scratch, answer []byte) []byte {
+	_ = p.table.Place(&s.values, answer, formats.JSONForm) // Fit has seen to it that it fits
+	for k, v := range s.values.List {
+		if k > 0 {
+			dst = append(dst, j.Delimiter)
+		}
+		dst = j.appendValue(dst, v)
 	}
 	return dst
 }

@@ -32,7 +32,7 @@ func TestAnswersOfAnotherDialect(t *testing.T) {
 		if w := learned(j, a.Data, formats.CSVForm); w != c.width {
 			t.Errorf("%q: %d fields, want %d", c.answer, w, c.width)
 		}
-		if got, n := j.Join(nil, b, a, fields(c.width), true); string(got) != c.want || n != 1 {
+		if got, n := j.Join(nil, b, a, fieldsOf(c.width), true); string(got) != c.want || n != 1 {
 			t.Errorf("%q: %q (%d records), want %q", c.answer, got, n, c.want)
 		}
 	}

@@ -90,8 +90,8 @@ func BenchmarkJoin(b *testing.B) {
 		j, _ := NewJoiner(JoinerConfig{Input: true, Verbatim: true, Schema: formats.Schema{Width: 23}})
 		var dst []byte
 		for b.Loop() {
-			j.Fit(answers, fields(1), func(int, string) { b.Fatal("misfit") })
-			dst, _ = j.Join(dst[:0], batch, answers, fields(1), true)
+			j.Fit(answers, fieldsOf(1), func(int, string) { b.Fatal("misfit") })
+			dst, _ = j.Join(dst[:0], batch, answers, fieldsOf(1), true)
 		}
 	})
 }
@@ -114,7 +114,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		r, batch := whole(t, data, formats.Schema{Width: 23})
 		var list []formats.Answer
 		var dst []byte
-		layout := fields(23)
+		layout := fieldsOf(23)
 		j, _ := NewJoiner(JoinerConfig{Input: true, Verbatim: true, Schema: formats.Schema{Width: 23}})
 		run := func() {
 			r.Check(batch)

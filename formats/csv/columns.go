@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/fields"
 )
 
 // columns lays rows of any format out as CSV records of one shape.
@@ -42,6 +43,7 @@ type scratch struct {
 	answer []byte
 	spans  []formats.Span
 	more   []formats.Span
+	values fields.Values
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}

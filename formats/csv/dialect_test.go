@@ -324,7 +324,7 @@ func TestAnswersInDialects(t *testing.T) {
 		check := func(config JoinerConfig, want string) {
 			config.Dialect, config.Verbatim, config.Schema = c.d, true, schema
 			j := newJoiner(t, config)
-			got, _ := j.Join(nil, b, a, fields(learned(j, a.Data, c.form)), true)
+			got, _ := j.Join(nil, b, a, fieldsOf(learned(j, a.Data, c.form)), true)
 			if string(got) != want {
 				t.Errorf("%+v: %q and %q give %q, want %q", c.d, c.in, c.answer, got, want)
 			}
@@ -349,7 +349,7 @@ func TestHeaderKeepsItsObjectsLineEnd(t *testing.T) {
 		if err := NewReader(strings.NewReader(in), Options{}, schema).Next(b, wide); err != nil && err != io.EOF {
 			t.Fatal(err)
 		}
-		if got := j.Begin(nil, fields(1), b.HeaderEnd); string(got) != want {
+		if got := j.Begin(nil, fieldsOf(1), b.HeaderEnd); string(got) != want {
 			t.Errorf("%q: header %q, want %q", in, got, want)
 		}
 	}

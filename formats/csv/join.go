@@ -9,13 +9,12 @@ import (
 // Join implements formats.Joiner. A record with bytes that cannot stand in the
 // output (ragged, a bad quote, too large) comes out as empty fields.
 func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *formats.Layout, placeholders bool) ([]byte, int) {
-	width := max(l.Fields, 1)
-	if j.input && j.verbatim && j.filter == nil {
-		return j.joinVerbatim(dst, b, a, width, placeholders)
-	}
+	p := j.planFor(l)
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	p := j.planFor(width)
+	if j.input && j.verbatim && j.filter == nil {
+		return j.joinVerbatim(dst, b, a, p, s, placeholders)
+	}
 	written := 0
 	for i := range b.Recs {
 		form := a.List[i].Form
@@ -23,9 +22,9 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 			continue
 		}
 		if form == formats.NoAnswer {
-			s.answer = j.appendBlanks(s.answer[:0], width)
+			s.answer = j.appendBlanks(s.answer[:0], p.width)
 		} else {
-			s.answer = j.appendAnswer(s.answer[:0], a.Bytes(i), form)
+			s.answer = j.appendAnswer(s.answer[:0], p, s, a.Bytes(i), form)
 		}
 		body, end := j.record(b, i, b.Flaw(i), s)
 		dst = j.appendJoined(dst, p, s, body, s.answer, end)
@@ -35,7 +34,7 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 }
 
 // joinVerbatim is the hot path: for a CSV answer, two copies a record.
-func (j *joiner) joinVerbatim(dst []byte, b *formats.Batch, a *formats.Answers, width int, placeholders bool) ([]byte, int) {
+func (j *joiner) joinVerbatim(dst []byte, b *formats.Batch, a *formats.Answers, p *plan, s *scratch, placeholders bool) ([]byte, int) {
 	written := 0
 	for i, at := range b.Recs {
 		answer := a.List[i]
@@ -51,11 +50,11 @@ func (j *joiner) joinVerbatim(dst []byte, b *formats.Batch, a *formats.Answers, 
 		dst = append(dst, j.Delimiter)
 		switch answer.Form {
 		case formats.NoAnswer:
-			dst = j.appendBlanks(dst, width)
+			dst = j.appendBlanks(dst, p.width)
 		case formats.CSVForm:
 			dst = j.appendCSV(dst, a.Data[answer.Start:answer.End])
 		default:
-			dst = j.appendAnswer(dst, a.Data[answer.Start:answer.End], answer.Form)
+			dst = j.appendAnswer(dst, p, s, a.Data[answer.Start:answer.End], answer.Form)
 		}
 		if len(end) == 0 {
 			dst = append(dst, '\n')

@@ -47,7 +47,7 @@ func FuzzJoin(f *testing.F) {
 			}
 			whole = whole && len(b.Flaws) == 0
 			n := 0
-			if out, n = j.Join(out, b, a, fields(width), true); n != b.Len() {
+			if out, n = j.Join(out, b, a, fieldsOf(width), true); n != b.Len() {
 				t.Fatalf("wrote %d of %d records", n, b.Len())
 			}
 			records += n

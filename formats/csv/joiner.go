@@ -3,11 +3,10 @@ package csv
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/fields"
 )
 
 // JoinerConfig says how output records are written as CSV.
@@ -27,8 +26,13 @@ type JoinerConfig struct {
 	// AnswerName names the answer's column, or with _1, _2 ... its columns;
 	// "" means [formats.DefaultAnswerName].
 	AnswerName string
+	// AnswerColumns are the answer's columns, in order; nil where answers decide.
+	AnswerColumns []string
+	// Keys: answers may be JSON objects, whose keys become columns.
+	Keys bool
 	// Filter picks from the fields of the record and the answer together; nil
-	// picks all. AnswerName in Filter stands for all of the answer's fields.
+	// picks all. AnswerName in Filter, where no column is called so, stands for all
+	// of the answer's fields.
 	Filter Filter
 }
 
@@ -40,10 +44,11 @@ type joiner struct {
 	input      bool
 	verbatim   bool
 	schema     formats.Schema
-	answerName string
+	names      fields.Names
+	keys       bool
 	filter     Filter
 	base       int // input fields as the schema has them; 0 without Input
-	// last is the plan that was used last. A job has one answer width, so a plan
+	// last is the plan that was used last. A job has one layout, so a plan
 	// is made once or twice.
 	last atomic.Pointer[plan]
 }
@@ -56,13 +61,11 @@ func NewJoiner(c JoinerConfig) (formats.Joiner, error) {
 	}
 	d := c.orDefault()
 	j := &joiner{
-		Dialect: d, answers: c.Answers.orDefault(), input: c.Input, verbatim: c.Verbatim, schema: c.Schema, answerName: c.AnswerName,
+		Dialect: d, answers: c.Answers.orDefault(), input: c.Input, verbatim: c.Verbatim, schema: c.Schema,
+		names: fields.Names{Answer: c.AnswerName, Columns: c.AnswerColumns}, keys: c.Keys,
 		cols: newColumns(d, c.Schema.Names, c.Schema.Width), filter: c.Filter,
 	}
 	j.asAnswered = j.Dialect.writesAs(j.answers)
-	if j.answerName == "" {
-		j.answerName = formats.DefaultAnswerName
-	}
 	if !c.Input {
 		return j, j.checkFilter()
 	}
@@ -82,34 +85,32 @@ func NewJoiner(c JoinerConfig) (formats.Joiner, error) {
 }
 
 // checkNames refuses an input column that an answer's column would be called.
-// How many there will be is not known yet, so every number counts.
+// How many there will be is not known yet, so every number counts, and with JSON
+// answers every key.
 func (j *joiner) checkNames() error {
 	for _, name := range j.schema.Names {
-		if j.isAnswerName(name) {
+		switch {
+		case !j.isAnswerName(name):
+		case j.names.Columns != nil:
+			return &OptionError{"answer columns", fmt.Sprintf("the input has a column %.100q too; name the answer's columns otherwise with --answer-columns", name)}
+		default:
 			return &OptionError{"answer name", fmt.Sprintf("the input has a column %.100q already; choose another with --answer-name", name)}
 		}
 	}
 	return nil
 }
 
-// isAnswerName tells whether name is the answer's, or that with _ and a number.
-func (j *joiner) isAnswerName(name string) bool {
-	rest, ok := strings.CutPrefix(name, j.answerName)
-	if !ok || rest == "" {
-		return ok
-	}
-	digits, ok := strings.CutPrefix(rest, "_")
-	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
-}
+// isAnswerName tells whether a column of answers may be called name.
+func (j *joiner) isAnswerName(name string) bool { return j.names.May(name, j.keys) }
 
 // checkFilter refuses names that no answer, however wide, can bring. A pick
 // that depends on the answer's width is left to Fit.
 func (j *joiner) checkFilter() error {
 	for _, c := range j.filter {
-		if c.index != nil || c.from != nil || j.isAnswerName(c.name) {
+		if c.index != nil || c.from != nil || j.isAnswerName(c.name) || j.standsForAll(c) {
 			continue
 		}
-		if _, err := c.resolveName(nil, j.names(1)); err != nil {
+		if _, err := c.resolveName(nil, j.joinedNames(j.names.Places(max(j.names.Count(), 1)))); err != nil {
 			return err
 		}
 	}
@@ -122,8 +123,11 @@ func (j *joiner) checkFilter() error {
 // leastPicked is how many input fields a record must have for the filter.
 func (j *joiner) leastPicked() int {
 	least := 0
-	names := j.names(1)
+	names := j.joinedNames(j.names.Places(max(j.names.Count(), 1)))
 	for _, c := range j.filter {
+		if j.standsForAll(c) {
+			continue
+		}
 		picks, err := c.resolve(nil, names, len(names))
 		for _, p := range picks {
 			if err == nil && p < j.base {
@@ -134,32 +138,70 @@ func (j *joiner) leastPicked() int {
 	return least
 }
 
-// A plan is what an answer width decides.
+// A plan is what a layout decides.
 type plan struct {
-	width int
-	picks []int // nil: all fields; fields from base on are the answer's
-	err   error // the filter cannot pick from answers of this width
+	of     formats.Layout
+	width  int           // fields of an answer
+	names  []string      // of these fields
+	table  *fields.Table // what JSON answers become; nil: an array its elements, all else one field
+	keyed  bool          // all answers are objects
+	strict bool          // an object is no field; in layouts that older releases have logged, it is one
+	picks  []int         // nil: all fields; fields from base on are the answer's
+	err    error         // the filter cannot pick from such answers, or a column of theirs is the input's
 }
 
-func (j *joiner) planFor(width int) *plan {
-	if p := j.last.Load(); p != nil && p.width == width {
+// is tells whether p was made of l.
+func (p *plan) is(l *formats.Layout) bool {
+	return p != nil && p.of.Fields == l.Fields && p.of.Seen == l.Seen && len(p.of.Columns) == len(l.Columns) &&
+		(len(l.Columns) == 0 || &p.of.Columns[0] == &l.Columns[0])
+}
+
+func (j *joiner) planFor(l *formats.Layout) *plan {
+	if p := j.last.Load(); p.is(l) {
 		return p
 	}
-	p := &plan{width: width}
+	p := &plan{of: *l, keyed: l.Columns != nil, strict: l.Seen > 0}
+	if p.keyed || j.names.Columns != nil {
+		p.table = j.names.Table(l, false, "settled by the job's first answer; --answer-columns picks others")
+		for _, c := range p.table.Columns {
+			p.names = append(p.names, c.Name)
+		}
+	} else {
+		p.names = j.names.Places(max(l.Fields, 1))
+	}
+	p.width = len(p.names)
 	if j.filter != nil {
-		p.picks, p.err = j.resolve(width)
+		p.picks, p.err = j.resolve(p.names)
+	}
+	for _, name := range p.names {
+		if slices.Contains(j.inputNames(), name) {
+			p.err = fmt.Errorf("the answer's column %.100q would be called as a column of the input; choose other names with --answer-name or --answer-columns", name)
+		}
 	}
 	j.last.Store(p)
 	return p
 }
 
-// resolve is the filter over a record's fields and width answer fields.
-func (j *joiner) resolve(width int) ([]int, error) {
+// standsForAll tells whether c picks all of the answer's fields by the answer's name.
+func (j *joiner) standsForAll(c choice) bool {
+	return c.index == nil && c.from == nil && j.names.Stands(c.name, j.inputNames())
+}
+
+// inputNames are the names of the input's columns in the output.
+func (j *joiner) inputNames() []string {
+	if !j.input {
+		return nil
+	}
+	return j.schema.Names
+}
+
+// resolve is the filter over a record's fields and those of answers.
+func (j *joiner) resolve(answers []string) ([]int, error) {
 	picks := []int{}
-	names := j.names(width)
+	names := j.joinedNames(answers)
 	for _, c := range j.filter {
-		if width > 1 && c.index == nil && c.from == nil && c.name == j.answerName {
-			for k := range width {
+		if j.standsForAll(c) {
+			for k := range answers {
 				picks = append(picks, j.base+k)
 			}
 			continue
@@ -175,25 +217,11 @@ func (j *joiner) resolve(width int) ([]int, error) {
 	return picks, nil
 }
 
-// names are the joined record's columns, empty where the input has no names.
-func (j *joiner) names(width int) []string {
-	names := make([]string, j.base, j.base+width)
-	if j.input {
-		copy(names, j.schema.Names)
-	}
-	return append(names, j.answerNames(width)...)
-}
-
-// answerNames are prediction, or prediction_1 to prediction_width.
-func (j *joiner) answerNames(width int) []string {
-	if width == 1 {
-		return []string{j.answerName}
-	}
-	names := make([]string, width)
-	for k := range names {
-		names[k] = j.answerName + "_" + strconv.Itoa(k+1)
-	}
-	return names
+// joinedNames are the joined record's columns, empty where the input has no names.
+func (j *joiner) joinedNames(answers []string) []string {
+	names := make([]string, j.base, j.base+len(answers))
+	copy(names, j.inputNames())
+	return append(names, answers...)
 }
 
 // Check implements formats.Joiner.
@@ -214,7 +242,7 @@ func (j *joiner) Begin(dst []byte, l *formats.Layout, headerEnd []byte) []byte {
 	if j.schema.Names == nil {
 		return dst
 	}
-	width := max(l.Fields, 1)
+	p := j.planFor(l)
 	var body, end []byte
 	if j.input {
 		body = j.appendNames(nil, j.schema.Names)
@@ -225,10 +253,10 @@ func (j *joiner) Begin(dst []byte, l *formats.Layout, headerEnd []byte) []byte {
 			}
 		}
 	}
-	answer := j.appendNames(nil, j.answerNames(width))
+	answer := j.appendNames(nil, p.names)
 	s := scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	return j.appendJoined(dst, j.planFor(width), s, body, answer, end)
+	return j.appendJoined(dst, p, s, body, answer, end)
 }
 
 // appendJoined appends one output record made of body and answer, each whole

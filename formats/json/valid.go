@@ -1,6 +1,7 @@
 package json
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -49,6 +50,8 @@ func fault(data []byte, i int) error {
 		e.Message = fmt.Sprintf("nested deeper than %d", MaxDepth)
 	case i >= len(data):
 		e.Message = "the text ends before the value does"
+	case bytes.HasPrefix(data[i:], []byte("NaN")), bytes.HasPrefix(data[i:], []byte("Infinity")):
+		e.Message = fmt.Sprintf("unexpected '%c': JSON has no word for NaN and infinities", data[i])
 	case data[i] < ' ':
 		e.Message = fmt.Sprintf("control character 0x%02x", data[i])
 	case data[i] < 0x7f:

@@ -18,13 +18,20 @@ type Decoder struct {
 	Doc bool
 	// Path is where the list stands in an object; the zero Path names none.
 	Path Path
+	// Specials: the bare words NaN, Infinity and -Infinity are values, as some protocols have them though
+	// JSON has not. Answers have them as strings.
+	Specials bool
 }
 
 var _ formats.Decoder = Decoder{}
 
 // Decode implements [formats.Decoder]. The whole body is checked to be valid and
-// Unicode before any of it is taken. Answers are trimmed of white space.
+// Unicode before any of it is taken. Answers are trimmed of white space. With Specials, offsets in errors
+// count the quotes that such words get.
 func (d Decoder) Decode(dst []formats.Answer, body []byte, want int) (list []formats.Answer, text []byte, err error) {
+	if d.Specials {
+		body = json.QuoteSpecials(body)
+	}
 	switch {
 	case len(body) > math.MaxUint32:
 		return dst, body, syntax(0, "the response is longer than 4 GiB")
@@ -49,6 +56,9 @@ func (d Decoder) Whole(body []byte) bool {
 		return len(body) > 0 && body[len(body)-1] == '\n'
 	}
 	doc := trim(body)
+	if d.Specials {
+		doc = json.QuoteSpecials(doc)
+	}
 	if len(doc) == 0 || doc[len(doc)-1] != '}' && doc[len(doc)-1] != ']' {
 		return false
 	}

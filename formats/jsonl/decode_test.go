@@ -71,6 +71,35 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestSpecials: bare words for numbers that JSON has no digits for are a fault, unless the protocol has them.
+func TestSpecials(t *testing.T) {
+	body := `{"predictions":[NaN,{"a":-Infinity,"NaN":"Infinity"},[Infinity],1]}`
+	list, text, err := Decoder{Doc: true, Specials: true}.Decode(nil, []byte(body), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := formats.Answers{Data: text, List: list}
+	for i, want := range []string{`"NaN"`, `{"a":"-Infinity","NaN":"Infinity"}`, `["Infinity"]`, `1`} {
+		if got := string(a.Bytes(i)); got != want {
+			t.Errorf("answer %d is %s, want %s", i, got, want)
+		}
+	}
+	if d := (Decoder{Doc: true, Specials: true}); !d.Whole([]byte(body)) || d.Whole([]byte(body[:len(body)-1])) {
+		t.Error("a whole document is told by its end")
+	}
+	if list, text, err := (Decoder{Specials: true}).Decode(nil, []byte("NaN\n2\n"), 2); err != nil || string(text[list[0].Start:list[0].End]) != `"NaN"` {
+		t.Errorf("lines: %v, %v", list, err)
+	}
+	for _, wrong := range []string{`[nan]`, `[NaN1]`, `{NaN:1}`, `[+Infinity]`} {
+		if _, _, err := (Decoder{Doc: true, Specials: true}).Decode(nil, []byte(wrong), 1); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+	if _, _, err := (Decoder{Doc: true}).Decode(nil, []byte("[NaN]"), 1); err == nil || err.Error() != "byte 1: unexpected 'N': JSON has no word for NaN and infinities" {
+		t.Errorf("without: %v", err)
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	doc := Decoder{Doc: true}
 	at := func(text string) Decoder { return Decoder{Doc: true, Path: path(t, text)} }

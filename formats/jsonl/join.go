@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/fields"
 	"github.com/batchmill/batchmill/formats/json"
 )
 
@@ -24,6 +25,9 @@ type JoinerConfig struct {
 	Schema formats.Schema
 	// AnswerName is the answer's key; empty means [formats.DefaultAnswerName].
 	AnswerName string
+	// AnswerColumns are the keys that every answer has in the output, which is then an object; nil leaves
+	// answers as they are.
+	AnswerColumns []string
 	// Filter names the top-level keys of the output that stay, with answers
 	// alone the keys of an answer. nil keeps all.
 	Filter Filter
@@ -38,7 +42,10 @@ func (c JoinerConfig) Validate() error {
 	if c.Filter != nil && len(c.Filter) == 0 {
 		return fmt.Errorf("json output: --output-filter names no key; leave it out to keep all")
 	}
-	if !c.Input || c.Verbatim {
+	if !c.Input {
+		return c.checkFilter()
+	}
+	if c.Verbatim {
 		return nil
 	}
 	if slices.Contains(c.Schema.Names, name) || c.Schema.Names == nil && name == inputName {
@@ -57,18 +64,28 @@ func (c JoinerConfig) Validate() error {
 	return nil
 }
 
-func (c JoinerConfig) name() string {
-	if c.AnswerName == "" {
-		return formats.DefaultAnswerName
+// checkFilter finds what a filter of answers alone names, and no answer has.
+func (c JoinerConfig) checkFilter() error {
+	for _, key := range c.Filter {
+		if c.AnswerColumns != nil && !slices.Contains(c.AnswerColumns, key) {
+			return fmt.Errorf("json output: --output-filter names %s, and --answer-columns does not", quote(key))
+		}
 	}
-	return c.AnswerName
+	return nil
 }
+
+func (c JoinerConfig) names() fields.Names {
+	return fields.Names{Answer: c.AnswerName, Columns: c.AnswerColumns}
+}
+
+func (c JoinerConfig) name() string { return c.names().Whole() }
 
 type joiner struct {
 	JoinerConfig
 	member     []byte // "prediction":
 	keepAnswer bool   // the filter wants the answer's key
 	plain      bool   // only a backslash can write the name otherwise
+	columns    *columns
 }
 
 // NewJoiner writes output records as JSON Lines.
@@ -80,6 +97,7 @@ func NewJoiner(c JoinerConfig) (formats.Joiner, error) {
 	member := append(json.AppendString(nil, []byte(c.AnswerName)), ':')
 	return &joiner{
 		JoinerConfig: c,
+		columns:      newColumns(c),
 		member:       member,
 		keepAnswer:   c.Filter.wants(c.AnswerName),
 		// U+FFFD is also what bytes that are not UTF-8 are read as.
@@ -169,6 +187,10 @@ func (j *joiner) Fit(a *formats.Answers, _ *formats.Layout, misfit func(i int, m
 		text := a.Bytes(i)
 		switch form := a.List[i].Form; {
 		case form == formats.NoAnswer:
+		case j.columns != nil:
+			if why := j.columns.misfit(text, form); why != "" {
+				misfit(i, why)
+			}
 		case form == formats.CSVForm && !fitsCSV(text):
 			misfit(i, "the answer is not a CSV record: a quote stands where none may, or is not closed")
 		case j.Input || j.Filter == nil:

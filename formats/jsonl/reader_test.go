@@ -71,7 +71,7 @@ func TestReaderKeepsBytesAndSkipsBlankLines(t *testing.T) {
 func TestReaderSaysWhereARecordIsInvalid(t *testing.T) {
 	b := batchOf(t, "{}\n{\"a\":NaN}\n{\"a\":1} {}\n")
 	want := []formats.Flaw{
-		{Index: 1, Reason: formats.ReasonInvalid, Message: "byte 5: unexpected 'N'"},
+		{Index: 1, Reason: formats.ReasonInvalid, Message: "byte 5: unexpected 'N': JSON has no word for NaN and infinities"},
 		{Index: 2, Reason: formats.ReasonInvalid, Message: "byte 8: more text after the end of the value"},
 	}
 	if !slices.Equal(b.Flaws, want) {

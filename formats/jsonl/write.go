@@ -102,31 +102,34 @@ func (j *joiner) appendMember(dst, text []byte, form formats.Form, comma bool) [
 	if comma {
 		dst = append(dst, ',')
 	}
-	return appendAnswer(append(dst, j.member...), text, form)
+	return j.appendAnswer(append(dst, j.member...), text, form)
 }
 
 // appendAlone appends an answer without its record.
 func (j *joiner) appendAlone(dst, text []byte, form formats.Form) []byte {
-	if value := trim(text); j.Filter != nil && form == formats.JSONForm && isObject(value) {
+	if value := trim(text); j.columns == nil && j.Filter != nil && form == formats.JSONForm && isObject(value) {
 		start := len(dst)
 		dst = append(j.Filter.appendRaw(append(dst, '{'), value), '}')
 		flatten(dst[start:])
 		return dst
 	}
-	return appendAnswer(dst, text, form)
+	return j.appendAnswer(dst, text, form)
 }
 
 // appendAnswer appends an answer as one JSON value on one line.
-func appendAnswer(dst, text []byte, form formats.Form) []byte {
-	switch form {
-	case formats.JSONForm:
+func (j *joiner) appendAnswer(dst, text []byte, form formats.Form) []byte {
+	switch {
+	case form == formats.NoAnswer:
+		return append(dst, "null"...)
+	case j.columns != nil:
+		return j.columns.append(dst, text, form)
+	case form == formats.JSONForm:
 		return appendFlat(dst, text)
-	case formats.LineForm:
+	case form == formats.LineForm:
 		return json.AppendString(dst, text)
-	case formats.CSVForm:
+	default:
 		return appendCSV(dst, text)
 	}
-	return append(dst, "null"...)
 }
 
 // field is one field of a CSV record, and what stands behind it.

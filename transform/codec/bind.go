@@ -149,14 +149,14 @@ func (c *Codec) newJoiner() (_ formats.Joiner, err error) {
 		schema := c.schema
 		schema.Header = c.header
 		j, err := csv.NewJoiner(csv.JoinerConfig{Dialect: c.dialect, Answers: csv.Dialect{}, Input: c.joined(), Verbatim: c.In == FormatCSV,
-			Schema: schema, AnswerName: c.spec.AnswerName, Filter: filter})
+			Schema: schema, AnswerName: c.spec.AnswerName, AnswerColumns: c.answers.names.Columns, Keys: c.answers.keyed(), Filter: filter})
 		return orUsage(j, ofFlag("--output-filter", err))
 	case c.Out == FormatJSONL:
 		if c.writtenNames, err = parseFilter("--output-filter", c.spec.OutputFilter, jsonl.ParseFilter); err != nil {
 			return nil, err
 		}
 		return orUsage(jsonl.NewJoiner(jsonl.JoinerConfig{Input: c.joined(), Verbatim: c.In == FormatJSONL,
-			Schema: c.schema, AnswerName: c.spec.AnswerName, Filter: c.writtenNames}))
+			Schema: c.schema, AnswerName: c.spec.AnswerName, AnswerColumns: c.answers.names.Columns, Filter: c.writtenNames}))
 	case c.Out == FormatParquet:
 		return c.newParquetJoiner()
 	case c.spec.OutputFilter != "":

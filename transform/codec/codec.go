@@ -97,6 +97,9 @@ func New(s *job.Spec, in string, names *Survey) (*Codec, error) {
 	if c.answers, err = answersOf(accept); err != nil {
 		return nil, job.Usagef("write for example text/csv, or text/csv, text/html", "--accept %q is no list of media types: %w", accept, err)
 	}
+	if c.answers.names, err = answerNames(s, c.Out); err != nil {
+		return nil, err
+	}
 	return c, c.nameEncoding()
 }
 

@@ -44,6 +44,9 @@ func (c *Codec) Identity() map[string]string {
 	if s.DedupeNames {
 		id["dedupe-names"] = "true"
 	}
+	if names := c.answers.names.Columns; names != nil {
+		id["answer-columns"] = fmt.Sprintf("%q", names)
+	}
 	if s.AnswerHeader != "no" { // nothing, where it changes nothing: jobs are older than the setting
 		id["answer-header"] = s.AnswerHeader
 	}

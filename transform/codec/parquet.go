@@ -73,7 +73,7 @@ func (c *Codec) newParquetJoiner() (formats.Joiner, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.columns = encode.JoinerConfig{Spliced: c.Spliced(), AnswerName: c.spec.AnswerName, AnswerTypes: c.spec.AnswerType, Filter: filter}
+	c.columns = encode.JoinerConfig{Spliced: c.Spliced(), AnswerName: c.spec.AnswerName, AnswerColumns: c.answers.names.Columns, AnswerTypes: c.spec.AnswerType, Filter: filter}
 	if c.joined() {
 		c.columns.Records = c.records
 	}
@@ -112,7 +112,7 @@ func (c *Codec) Writer(dst io.Writer, o Output) (io.WriteCloser, error) {
 	case c.Spliced():
 		return c.splicer(dst, o)
 	case c.Out == FormatParquet:
-		columns := slices.Concat(c.columns.Columns(), c.columns.AnswerColumns(o.Layout))
+		columns := slices.Concat(c.columns.Columns(), c.columns.Written(o.Layout))
 		return encode.NewWriter(dst, encode.WriterConfig{Columns: columns, Codec: c.pages, RowGroup: c.rowGroup(), KeyValue: c.lineage(o.Input.path)})
 	case c.compression != compress.None:
 		return compress.NewWriter(dst, c.compression), nil
@@ -157,7 +157,7 @@ func (c *Codec) splicing(o Output) (cfg encode.SplicedConfig, err error) {
 		return cfg, err
 	}
 	return encode.SplicedConfig{
-		Source: file, Input: input, Keep: c.kept(), Columns: c.columns.AnswerColumns(o.Layout),
+		Source: file, Input: input, Keep: c.kept(), Columns: c.columns.Written(o.Layout),
 		Codec: c.pages, KeyValue: c.lineage(o.Input.path), Memory: int(c.spec.Memory / 16), Spill: o.Spill,
 	}, nil
 }

@@ -3,13 +3,14 @@ package codec
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"hash/maphash"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/batchmill/batchmill/formats"
 	"github.com/batchmill/batchmill/formats/csv"
+	"github.com/batchmill/batchmill/formats/fields"
 	"github.com/batchmill/batchmill/formats/json"
 	"github.com/batchmill/batchmill/formats/jsonl"
 	"github.com/batchmill/batchmill/formats/lines"
@@ -44,6 +45,40 @@ type answers struct {
 	format string   // of the first type that tells one; "" where none does
 	// isHeader tells by its fields whether the first record of a CSV response is a header; nil where none has one.
 	isHeader func(fields []string) bool
+	names    fields.Names
+	// specials: the protocol has bare words for NaN and infinities in JSON.
+	specials bool
+}
+
+// answerNames reads --answer-name and --answer-columns. Out is the output's format.
+func answerNames(s *job.Spec, out string) (fields.Names, error) {
+	n := fields.Names{Answer: s.AnswerName}
+	switch {
+	case s.AnswerColumns == "":
+		return n, nil
+	case out == FormatLines:
+		return n, job.Usagef("leave it out, or use --output-format csv, jsonl or parquet", "--answer-columns: lines have no columns")
+	}
+	const how = "write names separated by commas, such as class,score; a name with a comma stands in JSON quotes"
+	names, err := jsonl.ParseFilter(s.AnswerColumns)
+	if err != nil {
+		return n, job.Usagef(how, "--answer-columns: %w", err)
+	}
+	for _, name := range names {
+		switch {
+		case name == "":
+			return n, job.Usagef(how, "--answer-columns %s: a name is empty", strconv.Quote(s.AnswerColumns))
+		case !utf8.ValidString(name):
+			return n, job.Usagef(how, "--answer-columns: the name %.100q is not UTF-8", name)
+		}
+	}
+	n.Columns = names
+	return n, nil
+}
+
+// keyed tells whether answers may be objects.
+func (a *answers) keyed() bool {
+	return a.format == FormatJSONL || a.format == formatJSON || a.format == FormatParquet
 }
 
 func answersOf(accept string) (a answers, err error) {
@@ -71,9 +106,9 @@ func (c *Codec) textDecoder(format string) formats.Decoder {
 	case FormatCSV:
 		return c.crossed(&csv.Decoder{IsHeader: c.answers.isHeader}, FormatCSV)
 	case FormatJSONL:
-		return jsonl.Decoder{}
+		return jsonl.Decoder{Specials: c.answers.specials}
 	case formatJSON:
-		return jsonl.Decoder{Doc: true, Path: c.path}
+		return jsonl.Decoder{Doc: true, Path: c.path, Specials: c.answers.specials}
 	}
 	return c.crossed(lines.Decoder{}, FormatLines)
 }
@@ -89,7 +124,7 @@ func (c *Codec) answerHeader() (isHeader func(fields []string) bool, err error) 
 	case c.answers.format != FormatCSV:
 		return nil, job.Usagef("leave it out, or use --accept text/csv", "--answer-header is for answers in CSV, and --accept is %s", c.answers.accept)
 	case c.spec.AnswerHeader == "yes":
-		return func([]string) bool { return true }, nil
+		return func(header []string) bool { return !c.otherOrder(header) }, nil
 	}
 	names, sent := c.schema.Names, c.schema.Names
 	if filter, err := csv.ParseFilter(c.spec.InputFilter); err == nil && c.spec.InputFilter != "" { // else Bind refuses it elsewhere
@@ -110,17 +145,20 @@ func (c *Codec) answerHeader() (isHeader func(fields []string) bool, err error) 
 	}, nil
 }
 
-// namesAnswer tells whether fields are what outputs call the answer.
-func (c *Codec) namesAnswer(fields []string) bool {
-	if len(fields) == 1 && fields[0] == c.spec.AnswerName {
-		return true
+// otherOrder tells whether header has the names of --answer-columns in another order: then
+// each name would stand over another's values, and the response is no good answer.
+func (c *Codec) otherOrder(header []string) bool {
+	n := c.answers.names.Columns
+	return !slices.Equal(header, n) && slices.Equal(slices.Sorted(slices.Values(header)), slices.Sorted(slices.Values(n)))
+}
+
+// namesAnswer tells whether header is what outputs call the answer.
+func (c *Codec) namesAnswer(header []string) bool {
+	n := c.answers.names
+	if n.Columns != nil {
+		return slices.Equal(header, n.Columns)
 	}
-	for i, f := range fields {
-		if f != fmt.Sprintf("%s_%d", c.spec.AnswerName, i+1) {
-			return false
-		}
-	}
-	return len(fields) > 0
+	return len(header) > 0 && (slices.Equal(header, n.Places(len(header))) || len(header) == 1 && header[0] == n.Whole()+"_1")
 }
 
 // unmarked is a decoder of responses that may begin with a byte order mark, which is no part
@@ -157,7 +195,7 @@ func ShapeOf(answer []byte, form formats.Form) (shape uint64, page, prose bool) 
 		}
 		head[2], head[3], head[4] = flag(numbers), byte(fields), byte(fields>>8)
 	case formats.JSONForm:
-		if json.KindOf(text) == formats.Null {
+		if json.KindOf(text) == formats.Null || json.IsSpecial(text) {
 			return 0, false, false
 		}
 		head[1] = 0

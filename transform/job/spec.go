@@ -49,6 +49,7 @@ type Spec struct {
 	Join           string     `yaml:"join,omitempty" json:"join,omitempty"`
 	Answers        string     `yaml:"answers,omitempty" json:"answers,omitempty"`
 	AnswerName     string     `yaml:"answer-name,omitempty" json:"answer-name,omitempty"`
+	AnswerColumns  string     `yaml:"answer-columns,omitempty" json:"answer-columns,omitempty"`
 	AnswerType     []string   `yaml:"answer-type,omitempty" json:"answer-type,omitempty"`
 	AnswerHeader   string     `yaml:"answer-header,omitempty" json:"answer-header,omitempty"`
 	AnswerPath     string     `yaml:"answer-path,omitempty" json:"answer-path,omitempty"`
@@ -297,6 +298,8 @@ func (s *Spec) checkTogether() error {
 		return Usagef("leave out --output-filter", "--answers per-batch writes responses as they come and cannot filter them")
 	case perBatch && s.AnswerHeader != "no":
 		return Usagef("leave out --answer-header", "--answers per-batch writes responses as they come, headers too")
+	case perBatch && s.AnswerColumns != "":
+		return Usagef("leave out --answer-columns", "--answers per-batch writes responses as they come, without columns")
 	case perBatch && s.AnswerPath != "":
 		return Usagef("leave out --answer-path", "--answers per-batch does not look into responses")
 	}

@@ -73,9 +73,12 @@ func TestAnswerHeaderInEveryOutput(t *testing.T) {
 func TestAnswerHeader(t *testing.T) {
 	const all, none = 40, 0
 	for _, c := range []struct {
-		mode, name, before string
+		mode, name, before string // a name that begins with a colon is of --answer-columns
 		answered           int64
 	}{
+		{"auto", ":score", "score\n", all},
+		{"auto", ":score", "prediction\n", none},
+		{"yes", ":score", "other\n", all},
 		{"no", "", "score\n", none},
 		{"yes", "", "score\n", all},
 		{"auto", "", "score\n", none},
@@ -92,6 +95,9 @@ func TestAnswerHeader(t *testing.T) {
 				good := numbered("text/csv", nil)
 				res, got, err := numbers(t, 40, func(s *job.Spec) {
 					s.AnswerHeader, s.AnswerName = c.mode, c.name
+					if names, given := strings.CutPrefix(c.name, ":"); given {
+						s.AnswerName, s.AnswerColumns = "", names
+					}
 				}, &lineHost{"host", func(records []string) (string, string) {
 					_, body := good(records)
 					return "text/csv", c.before + body

@@ -128,11 +128,12 @@ func TestIdentityHoldsEverySetting(t *testing.T) {
 		s.ContentType, s.ColumnType = "application/jsonlines", []string{"text=string"}
 		s.Encoding, s.DedupeNames, s.Accept, s.AnswerHeader = "utf-8", true, "text/csv", "yes"
 		s.Escape, s.Comment, s.Trim, s.Null = "backslash", "#", true, "NA"
+		s.AnswerColumns = "score"
 	})
 	maps.Copy(typed, identityOf(t, func(s *job.Spec) { s.Header, s.SkipRows = "no", 1 }))
 	for _, answers := range []string{"per-record", "per-batch"} {
 		base := identityOf(t, func(s *job.Spec) { s.Answers, s.Join = answers, "none" })
-		for _, name := range []string{"encoding", "dedupe-names", "column-type", "escape", "comment", "skip-rows", "trim", "null"} {
+		for _, name := range []string{"encoding", "dedupe-names", "column-type", "escape", "comment", "skip-rows", "trim", "null", "answer-columns"} {
 			if _, held := base[name]; held { // jobs of releases without the setting go on
 				t.Errorf("--%s is in the identity of a job that does not set it", name)
 			}
@@ -162,6 +163,7 @@ func TestIdentityTellsValuesApart(t *testing.T) {
 		"encoding": func(s *job.Spec) { s.Encoding = "latin1" }, "dedupe-names": func(s *job.Spec) { s.DedupeNames = true },
 		"escape": func(s *job.Spec) { s.Escape = "\\" }, "comment": func(s *job.Spec) { s.Comment = "#" }, "skip-rows": func(s *job.Spec) { s.SkipRows = 1 },
 		"trim": func(s *job.Spec) { s.Trim = true }, "null": func(s *job.Spec) { s.Null = "NA" },
+		"answer-columns": func(s *job.Spec) { s.AnswerColumns = "score" },
 	} {
 		payload := "application/jsonlines"
 		if name == "send-header" { // which only CSV has

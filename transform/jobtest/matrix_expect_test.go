@@ -3,6 +3,7 @@ package jobtest
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -51,6 +52,9 @@ func (c *pairing) stored(v cell, name string) cell {
 func (c *pairing) expect(records []matrixRecord) *sheet {
 	s := new(sheet)
 	columns, answers := c.writtenColumns(), c.answerColumns()
+	if c.out == codec.FormatJSONL {
+		answers = []string{"prediction"} // an answer is one value there
+	}
 	switch {
 	case c.out == codec.FormatLines, c.out == codec.FormatJSONL && c.join == "none", c.out == codec.FormatCSV && c.in == codec.FormatLines:
 	default:
@@ -110,9 +114,13 @@ func (c *pairing) none() cell {
 // answerColumns are the columns that answers take.
 func (c *pairing) answerColumns() []string {
 	switch {
+	case c.named && (c.answer == "list" || c.answer == "object"):
+		return []string{"label", "score"}
+	case c.named:
+		return []string{"value"}
 	case c.answer == "list" && (c.out == codec.FormatCSV || c.out == codec.FormatParquet && c.response == "csv"):
 		return []string{"prediction_1", "prediction_2"}
-	case c.answer == "object" && c.out == codec.FormatParquet:
+	case c.answer == "object" && (c.out == codec.FormatCSV || c.out == codec.FormatParquet):
 		return []string{"prediction_score", "prediction_label"}
 	}
 	return []string{"prediction"}
@@ -123,7 +131,11 @@ func (c *pairing) answerCells(a answer) []cell {
 	switch c.out {
 	case codec.FormatCSV:
 		if c.answer == "object" {
-			return []cell{{'t', a.json(c.answer)}}
+			score, label := cell{'t', formatNumber(a.number())}, cell{'t', a.text()}
+			if c.named {
+				return []cell{label, score}
+			}
+			return []cell{score, label}
 		}
 		var row []cell
 		for _, f := range a.fields(c.answer) {
@@ -135,14 +147,36 @@ func (c *pairing) answerCells(a answer) []cell {
 	case codec.FormatParquet:
 		if n := len(c.answerColumns()); n == 2 && c.answer == "list" {
 			return []cell{{'n', formatNumber(a.list()[0])}, {'n', formatNumber(a.list()[1])}}
+		} else if n == 2 && c.named {
+			return []cell{{'s', a.text()}, {'n', formatNumber(a.number())}}
 		} else if n == 2 {
 			return []cell{{'n', formatNumber(a.number())}, {'s', a.text()}}
 		}
+	}
+	if c.named && c.out == codec.FormatJSONL {
+		return []cell{jsonCell([]byte(c.namedObject(a)))}
 	}
 	if c.response == "lines" { // opaque text is a string, whatever it looks like
 		return []cell{{'s', a.fields(c.answer)[0]}}
 	}
 	return []cell{jsonCell([]byte(a.json(c.answer)))}
+}
+
+// namedObject is an answer in JSON Lines under --answer-columns.
+func (c *pairing) namedObject(a answer) string {
+	switch c.answer {
+	case "list":
+		return fmt.Sprintf(`{"label":%s,"score":%s}`, formatNumber(a.list()[0]), formatNumber(a.list()[1]))
+	case "object":
+		label, _ := json.Marshal(a.text())
+		return fmt.Sprintf(`{"label":%s,"score":%s}`, label, formatNumber(a.number()))
+	}
+	value := a.json(c.answer)
+	if c.response == "lines" {
+		text, _ := json.Marshal(a.fields(c.answer)[0])
+		value = string(text)
+	}
+	return `{"value":` + value + "}"
 }
 
 // answerLine is an answer as a line of text: as the host wrote it.

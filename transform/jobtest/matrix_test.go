@@ -25,6 +25,7 @@ type pairing struct {
 	packing             string // of the input
 	compression         string // of the output
 	response, answer    string
+	named               bool                         // --answer-columns names, picks and orders what answers have
 	bad                 string                       // "": no record is refused by hosts; else --on-bad
 	skipped             int64                        // lines of an object that are passed over
 	plain               func([]byte) ([]byte, error) // makes plain CSV of what the job writes; nil where that is plain
@@ -70,6 +71,8 @@ func (c *pairing) possible() bool {
 	switch {
 	case c.outFilter && c.join == "none":
 		return false // it would pick from answers, as in TestAnswersAreFiltered
+	case c.named && c.out == codec.FormatLines:
+		return false // lines have no columns: TestAnswerColumnsAreCheckedFirst
 	case c.response == "csv":
 		return c.answer != "object"
 	case c.response == "lines":
@@ -92,6 +95,9 @@ func (c *pairing) spec() job.Spec {
 	}
 	if c.inFilter {
 		s.InputFilter = "x,id"
+	}
+	if c.named {
+		s.AnswerColumns = strings.Join(c.answerColumns(), ",")
 	}
 	if c.outFilter {
 		s.OutputFilter = "name,id,prediction"
@@ -128,13 +134,14 @@ func TestEveryAnswer(t *testing.T) {
 		inputs := matrixInputs(t)
 		cells := 0
 		defer func() { t.Attr("format_cells", strconv.Itoa(cells)) }()
-		for n := range len(matrixFormats) * len(matrixFormats) * 2 * len(matrixResponses) * len(matrixAnswers) {
+		for n := range len(matrixFormats) * len(matrixFormats) * 2 * len(matrixResponses) * len(matrixAnswers) * 2 {
 			c := pairing{packing: "none", bad: matrixBad[n%3]} // 3 divides no product of what is before it
 			c.in, n = matrixFormats[n%4], n/4
 			c.out, n = matrixFormats[n%4], n/4
 			c.join, n = matrixJoins[n%2], n/2
 			c.response, n = matrixResponses[n%6], n/6
-			c.answer = matrixAnswers[n]
+			c.answer, n = matrixAnswers[n%4], n/4
+			c.named = n == 1
 			c.payload = map[string]string{codec.FormatCSV: "csv", codec.FormatJSONL: "jsonl", codec.FormatLines: "lines", codec.FormatParquet: "jsonl"}[c.in]
 			if c.possible() {
 				cells++
@@ -184,6 +191,7 @@ func nextTurn(c *pairing, turn int) int {
 		c.response = matrixResponses[turn%6]
 		c.answer = matrixAnswers[turn/6%4]
 		c.bad = matrixBad[turn%23%3]
+		c.named = turn%19%2 == 1
 		c.compression = matrixPackings[turn%29%5]
 		c.packing = matrixPackings[turn%31%5]
 		if c.in == codec.FormatParquet {

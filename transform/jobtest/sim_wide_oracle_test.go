@@ -55,7 +55,11 @@ func (w *world) wideHeader() string {
 	if w.wide.out != "csv" || !w.headed || w.wide.perBatch {
 		return ""
 	}
-	return strings.Join(w.outColumns(), ",") + "\n"
+	header := strings.Join(w.outColumns(), ",") + "\n"
+	if w.spec.AnswerColumns != "" {
+		header = strings.ReplaceAll(header, "prediction", w.spec.AnswerColumns)
+	}
+	return header
 }
 
 func (w *world) wideCSVLine(r simRecord, bad bool) string {
@@ -88,6 +92,9 @@ func (w *world) wideJSONLine(r simRecord, bad bool) string {
 		answer = "null"
 	case w.answeredInLines():
 		answer = `"` + answer + `"`
+	}
+	if w.spec.AnswerColumns != "" && !bad {
+		answer = fmt.Sprintf(`{"%s":%s}`, w.spec.AnswerColumns, answer)
 	}
 	if w.spec.Join != "input" {
 		return answer + "\n"

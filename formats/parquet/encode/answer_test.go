@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/fields"
 )
 
 func newJoiner(t testing.TB, c JoinerConfig) formats.Joiner {
@@ -37,6 +38,14 @@ func TestLearn(t *testing.T) {
 		{"no answers", csv, nil, "", "1 [{prediction double}] 0"},
 		{"only empty ones", csv, []string{"", ""}, "", "1 [{prediction double}] 2"},
 		{"lines", line, []string{"1,2"}, "", "1 [{prediction string}] 1"},
+		{"NaN first", csv, []string{"nan", "inf", "0.5"}, "", "1 [{prediction double}] 3"},
+		{"NaN, then text", csv, []string{"nan", "cat"}, "", "1 [{prediction string}] 2"},
+		{"NaN alone", csv, []string{"nan"}, "", "1 [{prediction double}] 1"},
+		{"NaN in JSON first", json, []string{`"NaN"`, "1"}, "", "1 [{prediction double}] 2"},
+		{"NaN in a list", json, []string{`["NaN",1]`}, "", "1 [{prediction list}] 1"},
+		{"a wide integer", csv, []string{"9007199254740993"}, "", "1 [{prediction integer}] 1"},
+		{"a wider integer", csv, []string{"10000000000000000999"}, "", "1 [{prediction double}] 1"},
+		{"wide integers in a list", json, []string{"[9007199254740993]"}, "", "1 [{prediction json}] 1"},
 		{"JSON number", json, []string{" 5 "}, "", "1 [{prediction double}] 1"},
 		{"JSON boolean", json, []string{"true"}, "", "1 [{prediction boolean}] 1"},
 		{"JSON string", json, []string{`"5"`}, "", "1 [{prediction string}] 1"},
@@ -66,7 +75,7 @@ func TestLearn(t *testing.T) {
 func TestLearnEnds(t *testing.T) {
 	j, l := newJoiner(t, JoinerConfig{}), new(formats.Layout)
 	for n := 1; ; n++ {
-		if settled := j.Learn(l, []byte("null"), formats.JSONForm); settled != (n == LearnAnswers) {
+		if settled := j.Learn(l, []byte("null"), formats.JSONForm); settled != (n == fields.LearnAnswers) {
 			t.Fatalf("settled after %d answers: %v", n, settled)
 		} else if settled {
 			break
@@ -90,7 +99,22 @@ func TestMisfits(t *testing.T) {
 	}{
 		{"text for a double", "1", csv, "abc", "", `the answer is "abc", and the column prediction holds double ` + by},
 		{"a quoted number", "1", csv, `"5"`, "", `the answer is "5", and the column prediction holds double ` + by},
-		{"not a number", "1", csv, "NaN", "", `the answer is "NaN", and the column prediction holds double ` + by},
+		{"not a number", "1", csv, "NaN", "", ""},
+		{"infinite", "1", csv, "-Inf", "", ""},
+		{"NaN in JSON", "1", json, `"NaN"`, "", ""},
+		{"no spelling of NaN", "1", csv, "nans", "", `the answer is "nans", and the column prediction holds double ` + by},
+		{"NaN for an integer", "", csv, "nan", "integer", `the answer is "nan", and the column prediction holds integer ` + declared},
+		{"NaN for a declared double", "", csv, "nan", "double", ""},
+		{"NaN for a boolean", "true", json, `"NaN"`, "", `the answer is "NaN", and the column prediction holds boolean ` + by},
+		{"a wide integer", "1", csv, "10000000000000000999", "", `the answer is 10000000000000000999, and the column prediction holds double ` + by},
+		{"2^53 + 1", "1", json, "9007199254740993", "", `the answer is 9007199254740993, and the column prediction holds double ` + by},
+		{"2^53", "1", json, "9007199254740992", "", ""},
+		{"2^63 as C writes it", "1", json, "9223372036854775808", "", ""},
+		{"2^63 as JavaScript writes it", "1", json, "9223372036854776000", "", ""},
+		{"a wide number with a point", "1", json, "10000000000000000999.0", "", ""},
+		{"a wide number with an exponent", "1", json, "10000000000000000999e0", "", ""},
+		{"a wide integer, declared", "", json, "10000000000000000999", "double", ""},
+		{"a fraction for wide integers", "9007199254740993", json, "0.5", "", `the answer is 0.5, and the column prediction holds integer ` + by},
 		{"out of range", "1", csv, "1e999", "", `the answer is 1e999, and the column prediction holds double ` + by},
 		{"rounding is fine", "1", csv, "0.12345678901234567890", "", ""},
 		{"null is fine", "1", csv, "", "", ""},
@@ -104,7 +128,8 @@ func TestMisfits(t *testing.T) {
 		{"number for a string", `"x"`, json, `5`, "", `the answer is 5, and the column prediction holds string ` + by},
 		{"null", `"x"`, json, `null`, "", ""},
 		{"list with null", `[1]`, json, `[1,null]`, "", `the answer is [1,null], and the column prediction holds list ` + by},
-		{"list rounds", `[1]`, json, `[10000000000000000999]`, "", ""},
+		{"list rounds", `[1]`, json, `[0.12345678901234567890,"NaN","-Infinity"]`, "", ""},
+		{"a list of wide integers", `[1]`, json, `[10000000000000000999]`, "", `the answer is [10000000000000000999], and the column prediction holds list ` + by},
 		{"object for a list", `[1]`, json, `{"a":1}`, "", `the answer is {\"a\":1}, and the column prediction holds list ` + by},
 		{"anything is JSON", `[{}]`, json, `"x"`, "", ""},
 		{"a field of an object", `{"score":1}`, json, `{"score":"abc"}`, "", `the answer's field score is "abc", and the column prediction_score holds double ` + by},

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/fields"
 )
 
 // A builder gathers the rows of one part, column by column.
@@ -17,9 +18,8 @@ type builder struct {
 
 	// Memory for one record's work.
 	row    formats.Row
-	slots  []int           // where each column's value stands in row, -1 where it is missing
-	values []formats.Value // of the answer, by the layout's columns
-	text   []byte          // what values alias
+	slots  []int         // where each column's value stands in row, -1 where it is missing
+	answer fields.Values // by the layout's columns
 	p      parsed
 }
 

@@ -182,7 +182,7 @@ func joined(t testing.TB, c JoinerConfig, b *formats.Batch, a *formats.Answers, 
 		a.List[f.Index] = formats.Answer{}
 	}
 	part, _ := j.Join(j.Begin(nil, l, nil), b, a, l, placeholders)
-	return fileOf(t, WriterConfig{Columns: append(slices.Clone(c.Columns()), c.AnswerColumns(l)...)}, part), misfits
+	return fileOf(t, WriterConfig{Columns: append(slices.Clone(c.Columns()), c.Written(l)...)}, part), misfits
 }
 
 func TestJoinCSV(t *testing.T) {

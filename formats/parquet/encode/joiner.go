@@ -5,16 +5,12 @@ import (
 	"strings"
 
 	"github.com/batchmill/batchmill/formats"
-	"github.com/batchmill/batchmill/formats/json"
+	"github.com/batchmill/batchmill/formats/fields"
 )
-
-// LearnAnswers is how many answers are looked at, at most, for the type of a
-// column that was null in the answers before.
-const LearnAnswers = 1000
 
 type joiner struct {
 	JoinerConfig
-	name     string
+	answers  fields.Names
 	rows     *rows // nil where the output has none of the input's fields
 	declared []formats.Column
 	named    bool // declared goes by keys too
@@ -26,7 +22,7 @@ func NewJoiner(c JoinerConfig) (formats.Joiner, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	j := &joiner{JoinerConfig: c, name: c.answerName()}
+	j := &joiner{JoinerConfig: c, answers: c.answerNames()}
 	j.declared, _ = c.declared()
 	j.named = len(c.AnswerTypes) > 0 && strings.Contains(c.AnswerTypes[0], "=")
 	if c.Records != nil && !c.Spliced {
@@ -47,16 +43,13 @@ func (j *joiner) Begin(dst []byte, _ *formats.Layout, _ []byte) []byte { return 
 
 // Learn implements formats.Joiner. AnswerTypes fix the layout at once. Without
 // AnswerTypes the first answer that is not JSON null or {} fixes which columns
-// there are:
-//
-//	CSV          a column for each field
-//	JSON object  a column for each key, called prediction_KEY
-//	other        one column
-//
+// there are, as package fields says,
 // and the first value that is not null fixes a column's type: a number is
-// double (in CSV without quotes), true and false boolean, an array of numbers
-// list, other arrays and objects json, the rest string. A column that is null
-// in the first [LearnAnswers] answers is double: most answers are numbers.
+// double (in CSV without quotes), but an integer that no double keeps is an
+// integer; true and false are boolean, an array of numbers
+// list, other arrays and objects json, the rest string. NaN and infinities fix no
+// type: they stand in doubles, and as text in strings. A column whose type is open
+// after the first [fields.LearnAnswers] answers is double: most answers are numbers.
 // Whether an answer is looked at depends on its place in the job, never on its
 // batch.
 func (j *joiner) Learn(l *formats.Layout, answer []byte, form formats.Form) bool {
@@ -71,16 +64,16 @@ func (j *joiner) Learn(l *formats.Layout, answer []byte, form formats.Form) bool
 	w := builders.Get().(*builder)
 	defer builders.Put(w)
 	if l.Columns == nil {
-		j.shape(w, l, answer, form)
+		j.answers.Shape(l, answer, form)
 	}
-	if p := j.plan(l); l.Columns != nil && p.place(w, answer, form) == "" {
-		for k, v := range w.values {
+	if p := j.plan(l); l.Columns != nil && p.Place(&w.answer, answer, form) == "" {
+		for k, v := range w.answer.List {
 			if l.Columns[k].Type == formats.Unknown {
 				l.Columns[k].Type = learned(v)
 			}
 		}
 	}
-	if l.Seen >= LearnAnswers {
+	if l.Seen >= fields.LearnAnswers {
 		return j.fix(l)
 	}
 	return known(l)
@@ -99,7 +92,7 @@ func known(l *formats.Layout) bool {
 // fix decides the columns and types that no answer has shown.
 func (j *joiner) fix(l *formats.Layout) bool {
 	if l.Columns == nil {
-		l.Columns, l.Fields = []formats.Column{{Name: j.name}}, 1
+		j.answers.Shape(l, nil, formats.LineForm)
 	}
 	for k := range l.Columns {
 		if l.Columns[k].Type == formats.Unknown {
@@ -109,77 +102,37 @@ func (j *joiner) fix(l *formats.Layout) bool {
 	return true
 }
 
-// shape makes the columns of l, without types.
-func (j *joiner) shape(w *builder, l *formats.Layout, answer []byte, form formats.Form) {
-	n := 1
-	switch form {
-	case formats.CSVForm:
-		if w.values = w.values[:0]; !w.placeCSV(answer) {
-			return
-		}
-		if n = len(w.values); n > mostColumns {
-			return
-		}
-	case formats.JSONForm:
-		value, _ := fromJSON(answer, nil)
-		if value.Kind == formats.Null || isEmptyObject(value) {
-			return
-		}
-		if value.Kind == formats.JSON && value.Text[0] == '{' {
-			l.Columns = j.keys(value.Text)
-			return
-		}
-	}
-	for k := range n {
-		l.Columns = append(l.Columns, formats.Column{Name: j.fieldName(k, n)})
-	}
-	l.Fields = n
-}
-
-// mostColumns is how many columns an answer may have: a bound of what one
-// answer can do to all outputs of a job. An answer that is wider fixes
-// nothing, and is a misfit.
-const mostColumns = 1 << 14
-
-// keys are the columns of an object, without types; none if there are too many,
-// or a key stands there twice, which no output can hold.
-func (j *joiner) keys(object []byte) []formats.Column {
-	var columns []formats.Column
-	seen := map[string]bool{}
-	for key := range json.Members(object) {
-		name := j.name + "_" + string(json.Unquote(nil, object[key.Start:key.End]))
-		if seen[name] || len(columns) == mostColumns {
-			return nil
-		}
-		seen[name] = true
-		columns = append(columns, formats.Column{Name: name})
-	}
-	return columns
-}
-
 // learned is the type that v shows.
 func learned(v formats.Value) formats.Type {
 	switch v.Kind {
 	case formats.Null:
 		return formats.Unknown
-	case formats.Number:
-		return formats.Double
 	case formats.Bool:
 		return formats.Boolean
 	case formats.String:
+		if _, special := parseSpecial(v.Text); special {
+			return formats.Unknown
+		}
 		return formats.Text
 	}
 	var p parsed
-	if (rule{typ: formats.Doubles, rounds: true}).parse(v, &p) {
+	takes := func(t formats.Type) bool { return rule{typ: t, rounds: true, answer: true}.parse(v, &p) }
+	switch {
+	case v.Kind == formats.Number && !takes(formats.Double) && takes(formats.Integer):
+		return formats.Integer
+	case v.Kind == formats.Number:
+		return formats.Double
+	case takes(formats.Doubles):
 		return formats.Doubles
 	}
 	return formats.Nested
 }
 
 // rule is what column k takes from answers of a form. A double takes the number
-// nearest to what a model has written.
+// nearest to the fraction that a model has written; integers that no double keeps only where
+// the type is declared.
 func (j *joiner) rule(c formats.Column, form formats.Form) rule {
-	return rule{typ: c.Type, text: form != formats.JSONForm, declared: j.declared != nil, rounds: true}
+	return rule{typ: c.Type, text: form != formats.JSONForm, declared: j.declared != nil, rounds: true, answer: true}
 }
 
 // Fit implements formats.Joiner. An output filter that names a column that the
@@ -202,26 +155,15 @@ func (j *joiner) Fit(a *formats.Answers, l *formats.Layout, misfit func(i int, m
 
 // fit says why an answer does not fit, "" if the answer fits.
 func (j *joiner) fit(w *builder, p *plan, answer []byte, form formats.Form) string {
-	if why := p.place(w, answer, form); why != "" {
+	if why := p.Place(&w.answer, answer, form); why != "" {
 		return why
 	}
-	for k, v := range w.values {
-		if c := p.columns[k]; !j.rule(c, form).parse(v, &w.p) {
-			return fmt.Sprintf("%s is %s, and the column %.100s holds %s (%s)", p.field(j.name, k), show(v), c.Name, c.Type, p.how)
+	for k, v := range w.answer.List {
+		if c := p.Columns[k]; !j.rule(c, form).parse(v, &w.p) {
+			return fmt.Sprintf("%s is %s, and the column %.100s holds %s (%s)", p.Field(k), show(v), c.Name, c.Type, p.how)
 		}
 	}
 	return ""
-}
-
-// field is what column k is in an answer, for messages.
-func (p *plan) field(answerName string, k int) string {
-	switch name := p.columns[k].Name; {
-	case name == answerName:
-		return "the answer"
-	case p.index != nil:
-		return fmt.Sprintf("the answer's field %.100s", name[len(answerName)+1:])
-	}
-	return fmt.Sprintf("the answer's field %d", k+1)
 }
 
 // Join implements formats.Joiner: Join appends one part. A record whose flaw
@@ -234,7 +176,7 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 	if j.rows != nil {
 		input = j.Columns()
 	}
-	w.begin(len(b.Recs), j.Spliced, input, j.AnswerColumns(l))
+	w.begin(len(b.Recs), j.Spliced, input, j.Written(l))
 	for i := range b.Recs {
 		form := a.List[i].Form
 		if form == formats.NoAnswer && !placeholders {
@@ -253,11 +195,11 @@ func (j *joiner) Join(dst []byte, b *formats.Batch, a *formats.Answers, l *forma
 
 // add puts an answer that fits into the columns from first on.
 func (j *joiner) add(w *builder, p *plan, first int, answer []byte, form formats.Form) {
-	if p.place(w, answer, form) != "" {
+	if p.Place(&w.answer, answer, form) != "" {
 		return
 	}
-	for k, v := range w.values {
-		if p.out[k] >= 0 && j.rule(p.columns[k], form).parse(v, &w.p) {
+	for k, v := range w.answer.List {
+		if p.out[k] >= 0 && j.rule(p.Columns[k], form).parse(v, &w.p) {
 			w.add(first+p.out[k], &w.p)
 		}
 	}

@@ -1,12 +1,12 @@
 package encode
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/batchmill/batchmill/formats"
+	"github.com/batchmill/batchmill/formats/fields"
 )
 
 // JoinerConfig says how output records become rows.
@@ -23,21 +23,20 @@ type JoinerConfig struct {
 	// AnswerName names the answer's column, or begins the names of its
 	// columns, before an underscore; "" means [formats.DefaultAnswerName].
 	AnswerName string
+	// AnswerColumns are the answer's columns, in order; nil where answers decide.
+	AnswerColumns []string
 	// AnswerTypes are the types of the answer's columns, in order: types (double),
 	// or names and types (label=string). Without AnswerTypes, the first answers
 	// decide.
 	AnswerTypes []string
-	// Filter names the columns of the output that stay; nil keeps all. AnswerName
-	// stands for all of the answer's columns. The input's columns come out in the
+	// Filter names the columns of the output that stay; nil keeps all. AnswerName,
+	// where it is no column's name, stands for all of the answer's columns. The input's columns come out in the
 	// order in which Filter names them, before the answer's.
 	Filter []string
 }
 
-func (c *JoinerConfig) answerName() string {
-	if c.AnswerName == "" {
-		return formats.DefaultAnswerName
-	}
-	return c.AnswerName
+func (c *JoinerConfig) answerNames() fields.Names {
+	return fields.Names{Answer: c.AnswerName, Columns: c.AnswerColumns}
 }
 
 func (c *JoinerConfig) names() []string {
@@ -67,9 +66,9 @@ func (c *JoinerConfig) Columns() []formats.Column {
 	return columns
 }
 
-// AnswerColumns are the columns of a fixed layout that are in the output, in
+// Written are the columns of a fixed layout that are in the output, in
 // order.
-func (c *JoinerConfig) AnswerColumns(l *formats.Layout) []formats.Column {
+func (c *JoinerConfig) Written(l *formats.Layout) []formats.Column {
 	var columns []formats.Column
 	for _, column := range l.Columns {
 		if c.keeps(column.Name) {
@@ -81,7 +80,7 @@ func (c *JoinerConfig) AnswerColumns(l *formats.Layout) []formats.Column {
 
 // keeps tells whether the answer's column called name is in the output.
 func (c *JoinerConfig) keeps(name string) bool {
-	return c.Filter == nil || slices.Contains(c.Filter, c.answerName()) || slices.Contains(c.Filter, name)
+	return c.Filter == nil || slices.ContainsFunc(c.Filter, func(f string) bool { return f == name || c.answerNames().Stands(f, c.names()) })
 }
 
 // Validate returns a *ConfigError that names what is wrong: an answer's column
@@ -102,7 +101,7 @@ func (c *JoinerConfig) Validate() error {
 // answers bring is not known before the first answer, unless the columns are
 // declared; so every name that begins like the answer's counts.
 func (c *JoinerConfig) checkNames(declared []formats.Column) error {
-	names, answer := c.names(), c.answerName()
+	names, answer := c.names(), c.answerNames().Whole()
 	if !utf8.ValidString(answer) {
 		return configError("answer-name", "%.100q is not UTF-8; choose another with --answer-name", answer)
 	}
@@ -113,6 +112,9 @@ func (c *JoinerConfig) checkNames(declared []formats.Column) error {
 		clash := c.isAnswerName(name)
 		if declared != nil {
 			clash = slices.Contains(columnNames(declared), name)
+		}
+		if clash && c.AnswerColumns != nil {
+			return configError("answer-columns", "the input has a column %.100q too; choose another name, or leave the column out with --answer-columns or --output-filter", name)
 		}
 		if clash {
 			return configError("answer-name", "the input has a column %.100q, and the answer's columns are called %.100q or begin with %.100q; choose another with --answer-name",
@@ -138,10 +140,7 @@ func unique(names []string) error {
 }
 
 // isAnswerName tells whether a column of answers may be called name.
-func (c *JoinerConfig) isAnswerName(name string) bool {
-	rest, ok := strings.CutPrefix(name, c.answerName())
-	return ok && (rest == "" || rest[0] == '_')
-}
+func (c *JoinerConfig) isAnswerName(name string) bool { return c.answerNames().May(name, true) }
 
 func (c *JoinerConfig) checkFilter(declared []formats.Column) error {
 	if c.Filter == nil {
@@ -150,17 +149,17 @@ func (c *JoinerConfig) checkFilter(declared []formats.Column) error {
 	if len(c.Filter) == 0 {
 		return configError("output-filter", "it names no column; leave it out to keep all")
 	}
-	names := c.names()
+	names, answer := c.names(), c.answerNames()
 	for k, name := range c.Filter {
-		answers := c.isAnswerName(name)
+		answers := c.isAnswerName(name) || answer.Stands(name, names)
 		if declared != nil {
-			answers = name == c.answerName() || slices.Contains(columnNames(declared), name)
+			answers = answer.Stands(name, names) || slices.Contains(columnNames(declared), name)
 		}
 		switch {
 		case slices.Contains(c.Filter[:k], name):
 			return configError("output-filter", "it names %.100q twice; a Parquet file has one column of a name", name)
 		case !answers && !slices.Contains(names, name):
-			return configError("output-filter", "no column %.100q; %s, and the answer's, %.100q", name, listNames(names), c.answerName())
+			return configError("output-filter", "no column %.100q; %s, and the answer's, %.100q", name, listNames(names), answer.Whole())
 		}
 	}
 	return nil
@@ -169,16 +168,16 @@ func (c *JoinerConfig) checkFilter(declared []formats.Column) error {
 // declared are the answer's columns by AnswerTypes, nil without.
 func (c *JoinerConfig) declared() ([]formats.Column, error) {
 	var columns []formats.Column
-	named := 0
+	answer, named := c.answerNames(), 0
 	for k, setting := range c.AnswerTypes {
 		at := strings.LastIndexByte(setting, '=')
 		typ, err := parseType("answer-type", setting, setting[at+1:])
 		if err != nil {
 			return nil, err
 		}
-		name := c.fieldName(k, len(c.AnswerTypes))
+		name := answer.Place(k, len(c.AnswerTypes))
 		if at >= 0 {
-			name = c.answerName() + "_" + setting[:at]
+			name = answer.Key(setting[:at])
 			named++
 		}
 		if slices.Contains(columnNames(columns), name) {
@@ -189,13 +188,24 @@ func (c *JoinerConfig) declared() ([]formats.Column, error) {
 	if named != 0 && named != len(columns) {
 		return nil, configError("answer-type", "some types have names and some have none; write all as NAME=TYPE, or all as TYPE")
 	}
-	return columns, nil
+	if columns == nil || c.AnswerColumns == nil {
+		return columns, nil
+	}
+	return c.ordered(columns)
 }
 
-// fieldName is the name of field k of an answer of n fields.
-func (c *JoinerConfig) fieldName(k, n int) string {
-	if n == 1 {
-		return c.answerName()
+// ordered are declared columns in the order of AnswerColumns, which name the same columns.
+func (c *JoinerConfig) ordered(declared []formats.Column) ([]formats.Column, error) {
+	var columns []formats.Column
+	for _, name := range c.AnswerColumns {
+		k := slices.IndexFunc(declared, func(d formats.Column) bool { return d.Name == name })
+		if k < 0 {
+			return nil, configError("answer-type", "it gives no type to %.100q, which --answer-columns names; give each column one, or leave --answer-type out", name)
+		}
+		columns = append(columns, declared[k])
 	}
-	return fmt.Sprintf("%s_%d", c.answerName(), k+1)
+	if len(columns) < len(declared) {
+		return nil, configError("answer-type", "it gives types to %d columns, and --answer-columns names %d (%s)", len(declared), len(columns), strings.Join(c.AnswerColumns, ", "))
+	}
+	return columns, nil
 }

@@ -1,6 +1,10 @@
 package encode
 
-import "strconv"
+import (
+	"bytes"
+	"math"
+	"strconv"
+)
 
 // parseInteger is the integer that text, a JSON number, denotes. "-0", "1.0" and
 // "1e3" are no integers: their text could not be made again from the value.
@@ -21,6 +25,39 @@ func parseDouble(text []byte, exact bool) (float64, bool) {
 		return 0, false
 	}
 	return f, !exact || keeps(f, text)
+}
+
+// parseSpecial is the number that JSON has no digits for and text is a usual spelling of: nan, inf
+// and infinity, in any case and with any sign.
+func parseSpecial(text []byte) (f float64, special bool) {
+	sign := 1
+	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
+		if text[0] == '-' {
+			sign = -1
+		}
+		text = text[1:]
+	}
+	switch {
+	case len(text) < len("nan") || len(text) > len("infinity"):
+		return 0, false
+	case bytes.EqualFold(text, []byte("nan")):
+		return math.NaN(), true
+	case bytes.EqualFold(text, []byte("inf")), bytes.EqualFold(text, []byte("infinity")):
+		return math.Inf(sign), true
+	}
+	return 0, false
+}
+
+// keepsInteger tells whether f is text, or text is no integer: digits without point or exponent.
+// A model that writes an integer means each of its digits, whereas fractions are mostly rounded before they
+// are written. An integer is kept if it is f's shortest decimal, as JavaScript writes it, or all of f's digits, as C does.
+func keepsInteger(f float64, text []byte) bool {
+	const sure = 15 // that many digits always survive
+	if len(text) <= sure || bytes.ContainsAny(text, ".eE") {
+		return true
+	}
+	var room [32]byte
+	return keeps(f, text) || string(strconv.AppendFloat(room[:0], f, 'f', 0, 64)) == string(text)
 }
 
 // keeps tells whether f's shortest decimal denotes the same number as text, a

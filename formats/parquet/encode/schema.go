@@ -55,11 +55,11 @@ func nodeOf(t formats.Type) pq.Node {
 	case formats.Text:
 		return pq.Optional(pq.Encoded(pq.String(), &pq.Plain))
 	case formats.Doubles:
-		return pq.Optional(pq.List(pq.Optional(pq.Leaf(pq.DoubleType))))
+		return pq.Optional(pq.List(pq.Optional(pq.Leaf(double))))
 	case formats.Nested:
 		return pq.Optional(pq.Encoded(pq.JSON(), &pq.Plain))
 	}
-	return pq.Optional(pq.Leaf(pq.DoubleType))
+	return pq.Optional(pq.Leaf(double))
 }
 
 // A group is a pq.Group whose fields keep their order.

@@ -15,6 +15,7 @@ type rule struct {
 	text     bool // values are text without types: a string column takes any
 	declared bool // the type was given: with text, a string is taken for what its text says
 	rounds   bool // a double may differ from its number
+	answer   bool // NaN and infinities are doubles; integers are rounded only where the type was given
 }
 
 // A parsed value is what a column stores. Only the member of its type counts.
@@ -31,6 +32,12 @@ func (r rule) parse(v formats.Value, p *parsed) bool {
 	p.null = v.Kind == formats.Null
 	if p.null {
 		return true
+	}
+	if r.answer && v.Kind == formats.String && r.typ == formats.Double {
+		if f, special := parseSpecial(v.Text); special {
+			p.number = math.Float64bits(f)
+			return true
+		}
 	}
 	if r.text && r.declared && v.Kind == formats.String && r.typ != formats.Text {
 		if json.Sound(v.Text) != nil {
@@ -63,11 +70,27 @@ func (r rule) parse(v formats.Value, p *parsed) bool {
 
 func (r rule) double(text []byte, bits *uint64) bool {
 	f, ok := parseDouble(text, !r.rounds)
+	if r.answer && !r.declared && ok {
+		ok = keepsInteger(f, text)
+	}
 	*bits = math.Float64bits(f)
 	return ok
 }
 
-// list reads an array that holds numbers and nothing else.
+// element is an element of a list of doubles.
+func (r rule) element(text []byte, bits *uint64) bool {
+	switch kind := json.KindOf(text); {
+	case kind == formats.Number:
+		return r.double(text, bits)
+	case kind == formats.String && r.answer:
+		f, special := parseSpecial(text[1 : len(text)-1]) // with an escape it is none of these words
+		*bits = math.Float64bits(f)
+		return special
+	}
+	return false
+}
+
+// list reads an array that holds numbers, of answers also the words for NaN and infinities, and nothing else.
 func (r rule) list(array []byte, p *parsed) bool {
 	at := json.Trim(array)
 	if array = array[at.Start:at.End]; len(array) == 0 || array[0] != '[' {
@@ -76,8 +99,7 @@ func (r rule) list(array []byte, p *parsed) bool {
 	p.room = p.room[:0]
 	for e := range json.Elements(array) {
 		var bits uint64
-		element := array[e.Start:e.End]
-		if json.KindOf(element) != formats.Number || !r.double(element, &bits) {
+		if !r.element(array[e.Start:e.End], &bits) {
 			return false
 		}
 		p.room = binary.LittleEndian.AppendUint64(p.room, bits)

@@ -8,6 +8,8 @@ import (
 	"github.com/batchmill/batchmill/formats"
 )
 
+const mostColumns = 1 << 14 // of one answer
+
 // TestTooWideAnswer: an answer with more fields than outputs may have columns
 // settles nothing, and is a misfit; those after it decide.
 func TestTooWideAnswer(t *testing.T) {
