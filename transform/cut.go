@@ -185,7 +185,7 @@ func (c *cutter) cutObject(ctx context.Context, o *plan.Object, left int64) (rec
 			err = src.Unchanged()
 		}
 	}
-	end.end.err = err
+	end.end.err, end.end.cut = err, err == nil && records == left
 	return records, err == nil, cmp.Or(ctx.Err(), c.seat(ctx, end))
 }
 

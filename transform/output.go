@@ -32,6 +32,7 @@ type sink struct {
 	reasons manifest.Reasons
 	first   string // the message of the first reject
 	flawed  int64  // of the rejects, those that no host was asked about
+	cut     bool   // by the job's limit
 
 	requests, retries int64
 	bytes             int64  // of the room for publishing
@@ -79,6 +80,7 @@ func (s *sink) add(ctx context.Context, p *place) error {
 		return nil
 	case p.end != nil:
 		s.counts.Add(p.counts)
+		s.cut = p.end.cut
 		if s.err = p.end.err; s.err == nil {
 			s.err = s.refused()
 		}

@@ -60,7 +60,10 @@ type asked struct {
 }
 
 // objectEnd is the end of an object.
-type objectEnd struct{ err error } // why the object cannot be finished; nil when all is well
+type objectEnd struct {
+	err error // why the object cannot be finished; nil when all is well
+	cut bool  // the job's limit ended the reading, and more records may come
+}
 
 // work is the memory that a batch needs until the batch is joined. Work is recycled:
 // at small batches the collector would else be a third of the program's CPU.

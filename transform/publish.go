@@ -44,7 +44,7 @@ func (s *sink) settle(ctx context.Context) error {
 	end, led := s.end(), s.run.ledger
 	if end.Status == manifest.Failed {
 		s.run.failures.note(s.err)
-		return led.Fail(s.object, &end)
+		return led.Fail(ctx, s.object, &end)
 	}
 	if err := led.Intend(s.object, &end); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *sink) settle(ctx context.Context) error {
 		}
 		return err
 	}
-	return led.Settle(s.object, &end)
+	return led.Settle(ctx, s.object, &end)
 }
 
 // conserved is promise 1: every record that was read is answered or rejected,
@@ -106,7 +106,7 @@ func (s *sink) end() manifest.Object {
 	o, out := s.object, s.run.plan.Output
 	e := manifest.Object{
 		Input:  o.Input(),
-		Status: manifest.Published, Counts: s.counts, Reasons: s.reasons, OnBad: s.run.plan.Spec.OnBad, Requests: s.requests, Retries: s.retries,
+		Status: manifest.Published, Counts: s.counts, Reasons: s.reasons, OnBad: s.run.plan.Spec.OnBad, Cut: s.cut, Requests: s.requests, Retries: s.retries,
 	}
 	switch {
 	case s.err != nil:

@@ -146,7 +146,7 @@ func (r *run) manifestHead() (*manifest.Manifest, error) {
 	m := &manifest.Manifest{
 		Version: manifest.Version, Tool: "batchmill " + job.Version, JobID: id,
 		Started: started, Finished: time.Now().UTC(),
-		Config: config, Identity: record, Image: r.plan.Image(), Skipped: r.plan.Skipped, Header: headerOf(r.codec),
+		Config: config, Identity: record, Image: r.plan.Image(), Skipped: r.plan.Skipped, Header: headerOf(r.codec), Limit: r.plan.Spec.Limit,
 	}
 	m.Totals.Resumed = r.progress.resumed.Load()
 	m.Totals.Seconds = r.progress.elapsed().Seconds()

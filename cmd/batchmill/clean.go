@@ -17,7 +17,7 @@ columns. Outputs, rejects, the manifest and the answer log stay, so the job can
 still be resumed.
 
 With --forget-answers the answer log is removed too. The job can then neither be
-resumed nor have its rejects retried.
+resumed nor have its rejects retried, and a job with --limit not go on.
 
 clean refuses to work beside an active run (75). On S3, where there are no locks,
 it judges by the age of the log. --force stops a run that seems to be active;

@@ -214,7 +214,7 @@ func (o *options) bindRequests(b *binder) {
 func (o *options) bindPolicy(b *binder) {
 	s := &o.spec
 	b.title = "The run"
-	b.set.Int64Var(&s.Limit, "limit", 0, "N\tonly the first N records of the job (default all)")
+	b.set.Int64Var(&s.Limit, "limit", 0, "N\tonly the first N records of the job, without _SUCCESS; a larger N, or none, goes on (default all)")
 	nonzero(b, &s.Limit, "limit")
 	b.yes(&o.dryRun, "dry-run", "show the plan and the first payload; send and write nothing")
 	b.bytes(&s.Memory, "memory", fmt.Sprintf("SIZE\tbudget for data in flight; the process takes at most twice that plus 64MiB (default %s, less in a small container)", job.Bytes(job.DefaultMemory)))

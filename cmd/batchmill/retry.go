@@ -87,7 +87,7 @@ func (a *app) retryOptions(ctx context.Context, where *job.Spec, flags *pflag.Fl
 		return nil, err
 	}
 	ok, err := a.retryable(where.Output, s)
-	if err == nil && !ok && s.Rejected == 0 {
+	if err == nil && !ok && s.Rejected == 0 && s.Limit == 0 { // a limited job goes on from its log
 		err = ledger.Clean(ctx, out, ledger.Cleaning{Forget: true, IfAny: true, Removed: func(_, _ string) {}})
 	}
 	if !ok || err != nil {

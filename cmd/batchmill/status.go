@@ -83,6 +83,7 @@ func writeStatus(w io.Writer, s *ledger.Status) {
 		records += fmt.Sprintf(", %s of them by hosts", grouped(s.Retryable))
 	}
 	row(w, "records", "%s", records)
+	writeLimit(w, s.Limit)
 	switch {
 	case s.State == ledger.JobFinished:
 		row(w, "finished", "%s", s.Finished.Local().Format(time.DateTime))

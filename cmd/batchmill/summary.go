@@ -29,6 +29,7 @@ func (a *app) summarize(spec *job.Spec, r *transform.Result, s transform.Snapsho
 		writeSpeed(a.stdout, r, s)
 	}
 	writeCounts(a.stdout, m)
+	writeLimit(a.stdout, m.Limit)
 	writeSkipped(a.stdout, m.Skipped)
 	writeEncodings(a.stdout, r.Encodings)
 	writeHeader(a.stdout, m.Header)
@@ -78,6 +79,13 @@ func writeCounts(w io.Writer, m *manifest.Manifest) {
 	}
 	if t.SkippedLines > 0 {
 		row(w, "skipped", "%s of comments or before the header, which are no records", plural(t.SkippedLines, "line"))
+	}
+}
+
+// writeLimit says of a job that --limit ended that there is no _SUCCESS, and how to go on.
+func writeLimit(w io.Writer, limit int64) {
+	if limit > 0 {
+		row(w, "limit", "the first %s of the job, without _SUCCESS; a larger --limit, or none, goes on", plural(limit, "record"))
 	}
 }
 

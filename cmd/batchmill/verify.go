@@ -67,6 +67,7 @@ func (a *app) verify(ctx context.Context, where *job.Spec) error {
 	files, bytes := v.read()
 	fmt.Fprintf(a.stdout, "verified: %s (%s of outputs) are what the manifest says: records in %s, out %s, rejected %s; blank lines %s%s\n",
 		plural(files, "file"), size(float64(bytes)), grouped(m.Totals.In), grouped(m.Totals.Out), grouped(m.Totals.Rejected), grouped(m.Totals.Blank), skippedLines(m))
+	writeLimit(a.stdout, m.Limit)
 	return nil
 }
 

@@ -14,7 +14,7 @@ type Kind byte
 // The kinds of entries. An entry of JSON holds one value.
 const (
 	kindGroup   Kind = 'G' // the entry's own offset in the log, and the log's tag: see AppendGroup
-	KindJob     Kind = 'J' // JSON, what binds the log to a job: the first entry behind a group's
+	KindJob     Kind = 'J' // JSON, what binds the log to a job: the first entry behind a group's, and again where the job goes on to another limit
 	KindObject  Kind = 'O' // JSON, an input and its pin: one entry for each input, in the job's order
 	KindAnswers Kind = 'A' // what hosts said about a batch: see Batch.Append
 	KindRetried Kind = 'R' // what hosts said about one record in a retry

@@ -20,7 +20,7 @@ func (c *Codec) Identity() map[string]string {
 		"answers": s.Answers, "answer-name": s.AnswerName, "answer-path": s.AnswerPath,
 		"input-filter": s.InputFilter, "output-filter": s.OutputFilter,
 		"compression": c.compression.String(), "row-group-records": "", "answer-type": strings.Join(s.AnswerType, " "),
-		"limit": strconv.FormatInt(s.Limit, 10), "max-record": s.MaxRecord.String(),
+		"max-record": s.MaxRecord.String(),
 	}
 	if c.Out == FormatParquet {
 		id["compression"] = c.pages
@@ -52,6 +52,7 @@ func (c *Codec) Identity() map[string]string {
 	}
 	if s.Answers == "per-batch" {
 		id["batch-records"], id["batch-bytes"] = strconv.Itoa(s.BatchSize()), s.BatchBytes.String()
+		id["limit"] = strconv.FormatInt(s.Limit, 10) // the last batch is cut there, and its response is that of another batch
 	}
 	return id
 }

@@ -36,6 +36,7 @@ type bucketWorld struct {
 // life is one process that runs the job.
 type life struct {
 	number   int
+	limit    int64
 	weather  bucket.Weather
 	patience time.Duration // after which it is cancelled; 0 is never
 	client   *bucket.Client
@@ -91,7 +92,11 @@ func (w *world) simulateBucket(ctx context.Context, seed uint64) error {
 		}
 	}
 	defer b.outlive()
+	growing := w.growing()
 	for range b.rnd.IntN(5) {
+		if growing && (b.spec.Limit == 0 || b.rnd.IntN(2) == 0) {
+			b.growLimit(b.rnd.IntN(pick(b.rnd, 3, 60, 400)))
+		}
 		b.begin(ctx)
 		if err := b.meanwhile(); err != nil {
 			return err
@@ -99,6 +104,9 @@ func (w *world) simulateBucket(ctx context.Context, seed uint64) error {
 	}
 	if err := b.wait(); err != nil {
 		return err
+	}
+	if growing {
+		b.spec.Limit = 0
 	}
 	w.change()
 	for _, h := range w.hosts {
@@ -109,7 +117,7 @@ func (w *world) simulateBucket(ctx context.Context, seed uint64) error {
 
 // begin begins a life. What ends it, if anything does, is left to chance.
 func (b *bucketWorld) begin(ctx context.Context) {
-	l := &life{number: len(b.lives) + 1, weather: b.air, from: time.Now(), done: make(chan struct{})}
+	l := &life{number: len(b.lives) + 1, limit: b.spec.Limit, weather: b.air, from: time.Now(), done: make(chan struct{})}
 	l.weather.Seed = b.rnd.Uint64()
 	switch b.rnd.IntN(6) {
 	case 0, 1:
@@ -143,7 +151,9 @@ func (b *bucketWorld) live(ctx context.Context, l *life) {
 		w.Seed = l.weather.Seed + 1
 		in = overBucket("in", b.in.Connect(w))
 	}
-	l.res, l.progress, l.err = b.runFrom(ctx, in, overBucket("out", l.client))
+	w := *b.world
+	w.spec.Limit = l.limit
+	l.res, l.progress, l.err = w.runFrom(ctx, in, overBucket("out", l.client))
 	l.to = time.Now()
 }
 
@@ -215,6 +225,8 @@ func (b *bucketWorld) judge(l *life) error {
 		return nil
 	case transform.ClassOf(l.err) == job.Superseded && b.overlapped(l):
 		return nil
+	case transform.ClassOf(l.err) == job.Usage && l.limit > 0 && b.overlapped(l):
+		return nil // the other one, which began later, was to reach further, and was quicker
 	case errors.Is(l.err, store.ErrChanged) && b.overlapped(l):
 		return nil // it read the manifest that the other one was replacing
 	}
@@ -257,7 +269,7 @@ func (b *bucketWorld) finish(ctx context.Context) error {
 	if err := b.logIsWhole(ctx); err != nil {
 		return fmt.Errorf("after %s: %w", b.history(), err)
 	}
-	last := &life{number: len(b.lives) + 1, weather: b.air, from: time.Now(), done: make(chan struct{})}
+	last := &life{number: len(b.lives) + 1, limit: b.spec.Limit, weather: b.air, from: time.Now(), done: make(chan struct{})}
 	last.weather.Seed = b.rnd.Uint64()
 	b.live(ctx, last)
 	if last.err != nil {
@@ -300,7 +312,7 @@ func (b *bucketWorld) logIsWhole(ctx context.Context) error {
 // upload. A life that died, or whose network was cut, while a later one was at work
 // already may leave an upload or the object of its probe; `batchmill clean` finds those.
 func (b *bucketWorld) nothingLeft(ctx context.Context, last *life) error {
-	done := true
+	done := last.limit == 0 // a limited job goes on from its log
 	for _, o := range last.res.Manifest.Objects {
 		done = done && o.Status == manifest.Published && o.Rejected == 0
 	}

@@ -24,6 +24,7 @@ type world struct {
 	headed  bool     // some object has a header, which then holds for all
 	wide    *wide    // nil in the plain worlds
 	tab     *tabular // nil but in those with Parquet
+	limits  []int64  // that runs had so far; see growing
 	image   string   // digest of the one that hosts are from; "" for none
 	notice  func(string)
 }

@@ -34,6 +34,10 @@ func (l *Ledger) begin(ctx context.Context) error {
 	case l.plan.Spec.Overwrite:
 		err = l.log.Note(answerlog.KindRedo, struct{}{})
 	}
+	if to := l.plan.Spec.Limit; err == nil && l.job.Limit != to {
+		l.job.Limit, l.extended = to, true
+		err = l.log.Note(answerlog.KindJob, l.job)
+	}
 	if err != nil {
 		return err
 	}
@@ -117,7 +121,8 @@ func (l *Ledger) tidy(ctx context.Context) error {
 
 // newJob gives the job a name of its own, and no past.
 func (l *Ledger) newJob() {
-	l.job = jobEntry{Version: logVersion, ID: rand.Text(), Started: time.Now().UTC(), Identity: l.plan.Identity(), Restarted: l.plan.Spec.Restart}
+	l.job = jobEntry{Version: logVersion, ID: rand.Text(), Started: time.Now().UTC(), Identity: l.plan.Identity(),
+		Restarted: l.plan.Spec.Restart, Limit: l.plan.Spec.Limit}
 }
 
 // bind writes what binds the log to the job. There may be millions of objects,
@@ -127,7 +132,7 @@ func (l *Ledger) bind() error {
 	if l.job.ID == "" {
 		l.newJob()
 	}
-	l.job.Version, l.job.Identity = logVersion, l.plan.Identity()
+	l.job.Version, l.job.Identity, l.job.Limit = logVersion, l.plan.Identity(), l.plan.Spec.Limit
 	if err := l.log.Note(answerlog.KindJob, l.job); err != nil {
 		return err
 	}
@@ -161,13 +166,15 @@ func (l *Ledger) bound(kind answerlog.Kind, v any) error {
 }
 
 // takeDown removes what says that the outputs are complete, before any output
-// changes. When all outputs are made again, the rejects go too; else the manifest stays,
-// for a retry of rejects begins with it. Where something is there to remove, takeDown
+// changes. When all outputs are made again, the rejects go too; else the manifest stays, for a retry
+// of rejects begins with it; but not that of another limit, whose outputs are about to be replaced. Where something is there to remove, takeDown
 // makes sure first that this run was not superseded: what is there may be the later run's by now.
 func (l *Ledger) takeDown(ctx context.Context) error {
 	names := []string{plan.SuccessName}
 	if l.plan.Spec.Overwrite || l.plan.Spec.Restart {
 		names = append(names, plan.ManifestName, plan.RejectsDir)
+	} else if l.extended && !l.plan.RetryRejects {
+		names = append(names, plan.ManifestName)
 	}
 	for _, name := range names {
 		there, err := populated(ctx, l.plan.Output, name)

@@ -29,6 +29,7 @@ type objectCounts struct {
 	answered, rejected, retryable int64
 	settled, held                 bool // held tells nothing of an object that is not settled
 	reopened                      bool // a run was at work on the object since it was settled
+	cut                           bool // by the job's limit, when it was settled or about to be
 }
 
 // recentGrowth is how young the last entry of a log is whose job may still be
@@ -46,6 +47,9 @@ func (c *counts) growing() bool {
 func (c *counts) endsWith(m *manifest.Manifest, objects manifest.Ends) bool {
 	if c.job.ID == "" {
 		return true
+	}
+	if c.job.Limit != m.Limit {
+		return false
 	}
 	settled := int64(0)
 	for i := range c.objects {
@@ -118,6 +122,10 @@ func (c *counts) count(e *answerlog.Entry) error {
 	switch e.Kind {
 	case answerlog.KindLayout, answerlog.KindAlive, answerlog.KindDoubt:
 	case answerlog.KindJob:
+		for i := range c.objects { // none at the log's beginning; behind that the job goes on to another limit
+			c.objects[i].reopened = c.objects[i].reopened || c.objects[i].cut
+		}
+		c.job = jobEntry{}
 		if err := e.Decode(&c.job); err != nil {
 			return err
 		}
@@ -180,6 +188,7 @@ func (c *counts) countSettled(e *answerlog.Entry) error {
 		return err
 	}
 	o := &c.objects[s.Index]
+	o.cut = s.Object.Cut
 	if o.reopened = e.Kind == answerlog.KindIntent; o.reopened {
 		return nil
 	}

@@ -58,9 +58,11 @@ func (l *Ledger) Outcomes() iter.Seq2[*manifest.Object, error] {
 	}
 }
 
-// whole tells whether the mark that schedulers wait for belongs to the job: every object is
-// published, and if there are records, some are answered.
-func (s *Summary) whole() bool { return s.AllPublished() && !s.Manifest.Totals.Unanswered() }
+// whole tells whether the mark that schedulers wait for belongs to the job: no limit ended the job, every
+// object is published, and if there are records, some are answered.
+func (s *Summary) whole() bool {
+	return s.Manifest.Limit == 0 && s.AllPublished() && !s.Manifest.Totals.Unanswered()
+}
 
 // Finish ends a job whose manifest is written, and told s. Where the job is whole
 // it writes the mark that schedulers wait for, and takes the working
@@ -137,6 +139,9 @@ func (l *Ledger) alreadyDone(ctx context.Context) (*Summary, error) {
 	}
 	if other, err := l.otherMade(m); other != "" || err != nil {
 		return nil, err
+	}
+	if m.Limit != l.plan.Spec.Limit || m.Limit != l.job.Limit {
+		return nil, nil
 	}
 	r.Manifest = m
 	if r.whole() {

@@ -47,7 +47,7 @@ func (l *Ledger) restarted(ctx context.Context) bool {
 		return true // no manifest of the job that could be read
 	}
 	marked, err := exists(ctx, l.plan.Output, plan.SuccessName)
-	return err == nil && !marked && ends.Published == ends.All()
+	return err == nil && !marked && m.Limit == 0 && ends.Published == ends.All()
 }
 
 // forgetAnswers begins the job anew: nothing is answered, and what is published is the job's to replace.

@@ -34,7 +34,7 @@ func (l *Ledger) settleIntent(ctx context.Context, i int) error {
 		return err
 	}
 	// The older run may still be about to publish other bytes than this run makes.
-	l.otherPolicy = l.otherPolicy || was.OnBad != l.plan.Spec.OnBad
+	l.otherPolicy = l.otherPolicy || was.OnBad != l.plan.Spec.OnBad || was.Cut
 	same := false
 	if was.Status == manifest.Published {
 		if same, err = holds(ctx, l.plan.Output, o.Output, *was.Output); err != nil {

@@ -37,8 +37,10 @@ type Ledger struct {
 	file   answerlog.File
 	seen   store.Info // of the log when it was read
 	tag    [8]byte    // of the log
-	// otherPolicy: an older run under another --on-bad was about to publish something.
+	// otherPolicy: an older run under another --on-bad, or with a limit, was about to publish something.
 	otherPolicy bool
+	// extended: the job has gone on to another limit, so that the manifest may be that of the limit before.
+	extended bool
 	// damaged: the log cannot be opened, and is to be forgotten whole.
 	damaged bool
 	// anew: the job begins anew behind what is logged, which tells whose the outputs are, and answers nothing.

@@ -88,6 +88,10 @@ func (l *Ledger) takeFinished(ctx context.Context) error {
 		return job.Usagef("choose another --output, or replace it with --overwrite",
 			"%s holds the outputs of another job: %s", l.plan.Output.URI(""), other)
 	}
-	l.job.ID, l.job.Started = m.JobID, m.Started
+	if m.Limit != l.plan.Spec.Limit { // what stands behind the limit may have to look as what was answered before
+		return job.Usagef("redo everything with --overwrite, or say --limit as before", "%s: the answers of the job there, which ended at --limit %d, are gone, so it cannot go on to more records",
+			l.plan.Output.URI(""), m.Limit)
+	}
+	l.job.ID, l.job.Started, l.job.Limit = m.JobID, m.Started, m.Limit
 	return nil
 }

@@ -32,6 +32,7 @@ const (
 	oursMark                       // the output may be replaced: an earlier run of the job made it
 	retryMark                      // the hosts' rejects are retried
 	thereMark                      // something bears the output's name
+	cutMark                        // the output may be of the object's first records, up to a --limit
 )
 
 func newOutcomes(p *plan.Plan) *outcomes {
@@ -79,6 +80,7 @@ const (
 	hasOutput = 1 << iota
 	hasRejects
 	hasReasons
+	isCut
 )
 
 func packOutcome(dst []byte, o *manifest.Object) []byte {
@@ -91,6 +93,9 @@ func packOutcome(dst []byte, o *manifest.Object) []byte {
 	}
 	if len(o.Reasons) > 0 {
 		parts |= hasReasons
+	}
+	if o.Cut {
+		parts |= isCut
 	}
 	dst = append(dst, parts)
 	for _, n := range []int64{o.In, o.Out, o.Answered, o.Rejected, o.Blank, o.SkippedLines, o.Requests, o.Retries} {
@@ -124,7 +129,7 @@ func (f *outcomes) of(o *plan.Object) (*manifest.Object, error) {
 	}
 	u := roster.Unpack(record)
 	parts := u.Byte()
-	m := &manifest.Object{Input: o.Input()}
+	m := &manifest.Object{Input: o.Input(), Cut: parts&isCut != 0}
 	for _, n := range []*int64{&m.In, &m.Out, &m.Answered, &m.Rejected, &m.Blank, &m.SkippedLines, &m.Requests, &m.Retries} {
 		*n = u.Int()
 	}

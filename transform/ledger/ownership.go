@@ -35,6 +35,7 @@ func (l *Ledger) own(ctx context.Context, whole int64) error {
 	if err := l.ownNames(ctx); err != nil {
 		return err
 	}
+	l.extend(l.plan.Spec.Limit)
 	l.known.drop(func(object int) bool { return l.outcomes.has(object, settledMark) })
 	return nil
 }

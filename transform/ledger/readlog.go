@@ -22,6 +22,9 @@ func (l *Ledger) readLog(ctx context.Context) (int64, error) {
 		return l.forget(ctx)
 	}
 	whole, err := l.replayAll(ctx, math.MaxInt64)
+	if err == nil {
+		err = l.limitFits()
+	}
 	var other *otherJobError
 	if errors.As(err, &other) {
 		if binds, unreadable := l.answered(ctx); !l.plan.Spec.Overwrite && (binds || unreadable != nil) {
@@ -67,7 +70,7 @@ func (l *Ledger) replayAll(ctx context.Context, end int64) (int64, error) {
 
 // forgetAll makes the ledger that of an output without a log.
 func (l *Ledger) forgetAll() {
-	l.job, l.objects, l.layout = jobEntry{}, 0, nil
+	l.job, l.objects, l.layout, l.extended = jobEntry{}, 0, nil, false
 	clear(l.outcomes.newest)
 	clear(l.outcomes.marks)
 	l.known = &replay{file: l.file, retried: map[int]map[int64]*answerlog.Answers{}}
@@ -80,10 +83,7 @@ func (l *Ledger) replay(e *answerlog.Entry) error {
 		if e.Kind == answerlog.KindForget {
 			l.forgetAnswers()
 		}
-		if err := e.Decode(&l.job); err != nil {
-			return err
-		}
-		return l.sameJob()
+		return l.replayJob(e)
 	case answerlog.KindObject:
 		return l.sameObject(e)
 	case answerlog.KindAlive:
@@ -102,6 +102,21 @@ func (l *Ledger) replay(e *answerlog.Entry) error {
 		return inDoubt(e)
 	}
 	return fmt.Errorf("entries of kind %q are unknown; a newer batchmill wrote it", e.Kind)
+}
+
+// replayJob notes which job is logged: at the log's beginning, where the job begins anew, and
+// where the job goes on to another limit.
+func (l *Ledger) replayJob(e *answerlog.Entry) error {
+	var now jobEntry
+	if err := e.Decode(&now); err != nil {
+		return err
+	}
+	if now.ID == l.job.ID && now.Limit != l.job.Limit {
+		l.extend(now.Limit)
+		l.extended = true
+	}
+	l.job = now
+	return l.sameJob()
 }
 
 // doubt is a host whose answers in the log may be those to other records.
@@ -152,6 +167,11 @@ func (l *Ledger) replaySettled(e *answerlog.Entry) error {
 	if o := &s.Object; o.Status != manifest.Held && (o.Status != manifest.Published || o.Output == nil) {
 		return fmt.Errorf("object %d has the status %q, or no output", s.Index, o.Status)
 	}
+	if s.Object.Cut {
+		l.outcomes.set(s.Index, cutMark)
+	} else if e.Kind == answerlog.KindSettled {
+		l.outcomes.clear(s.Index, cutMark)
+	}
 	if e.Kind == answerlog.KindIntent {
 		l.outcomes.set(s.Index, intentMark)
 	} else {
@@ -163,11 +183,16 @@ func (l *Ledger) replaySettled(e *answerlog.Entry) error {
 // redo forgets what is settled; outputs that were published may be replaced.
 func (l *Ledger) redo() {
 	for i := range l.outcomes.marks {
-		if l.outcomes.has(i, intentMark) {
-			l.outcomes.set(i, oursMark)
-		}
-		l.outcomes.reopen(i)
+		l.rebuild(i)
 	}
+}
+
+// rebuild forgets the end of object i; an output that was published, or may have been, may be replaced.
+func (l *Ledger) rebuild(i int) {
+	if l.outcomes.has(i, intentMark) {
+		l.outcomes.set(i, oursMark)
+	}
+	l.outcomes.reopen(i)
 }
 
 // settled is an object's end, as the log has it. Index is the object's place in the job.

@@ -26,6 +26,8 @@ type jobEntry struct {
 	Identity map[string]string `json:"identity"`
 	// Restarted: --restart began the job, so that what the job has published since is for a further --restart to replace.
 	Restarted bool `json:"restarted,omitempty"`
+	// Limit is how many records of the job are to be done from the entry on, 0 for all.
+	Limit int64 `json:"limit,omitempty"`
 }
 
 // read tells whether this batchmill reads logs of the version.
@@ -55,7 +57,13 @@ func (l *Ledger) sameJob() error {
 // differing names the first setting in which two jobs differ; empty for none.
 func differing(was, now map[string]string) string {
 	names := maps.Clone(now)
-	maps.Copy(names, was) // a setting that only one of the two has counts too
+	maps.Copy(names, was)                 // a setting that only one of the two has counts too
+	if _, bound := now["limit"]; !bound { // earlier builds bound it always
+		if limit := names["limit"]; limit != "" && limit != "0" {
+			return fmt.Sprintf("--limit %q by an earlier batchmill, whose limited jobs cannot go on", limit)
+		}
+		delete(names, "limit")
+	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if was[name] != now[name] {
 			return fmt.Sprintf("--%s %q, this one has %q", name, was[name], now[name])
@@ -85,7 +93,10 @@ func (l *Ledger) otherMade(m *manifest.Manifest) (string, error) {
 	}
 	switch difference := differing(was.Settings, now.Settings); {
 	case was.Digest == now.Digest:
-		return "", nil
+		if difference = shrunk(m.Limit, l.plan.Spec.Limit); difference == "" {
+			return "", nil
+		}
+		return "it was run with " + difference, nil
 	case was.Settings == nil:
 		return "its inputs or its settings differ", nil
 	case difference != "":

@@ -20,10 +20,11 @@ func (l *Ledger) Keep(o *plan.Object) (*manifest.Object, error) {
 	return l.outcomes.of(o)
 }
 
-// Records is how many records an earlier reading of o to its end has found; 0 where the number is not known.
+// Records is how many records an earlier reading of o to its end has found; 0 where the number is not
+// known, as that of an object that a limit cut.
 func (l *Ledger) Records(o *plan.Object) (int64, error) {
 	m, err := l.outcomes.of(o)
-	if m == nil || err != nil {
+	if m == nil || err != nil || m.Cut {
 		return 0, err
 	}
 	return m.In, nil
@@ -48,15 +49,38 @@ func (l *Ledger) Intend(o *plan.Object, end *manifest.Object) error {
 }
 
 // Settle notes that o's outputs have their names, or that o is held.
-func (l *Ledger) Settle(o *plan.Object, end *manifest.Object) error {
+func (l *Ledger) Settle(ctx context.Context, o *plan.Object, end *manifest.Object) error {
+	if err := l.withdraw(ctx, o, end); err != nil {
+		return err
+	}
 	if err := l.log.Note(answerlog.KindSettled, settled{o.Index, *end}); err != nil {
 		return err
 	}
-	return l.Fail(o, end)
+	return l.conclude(o, end)
 }
 
 // Fail takes the end of o into the manifest alone, so that the next run tries o again.
-func (l *Ledger) Fail(o *plan.Object, end *manifest.Object) error {
+func (l *Ledger) Fail(ctx context.Context, o *plan.Object, end *manifest.Object) error {
+	if err := l.withdraw(ctx, o, end); err != nil {
+		return err
+	}
+	return l.conclude(o, end)
+}
+
+// withdraw removes the output of o's first records that a run with a smaller limit published, where all of o
+// is not published.
+func (l *Ledger) withdraw(ctx context.Context, o *plan.Object, end *manifest.Object) error {
+	if end.Status == manifest.Published || !l.outcomes.has(o.Index, cutMark) || !l.outcomes.has(o.Index, oursMark) {
+		return nil
+	}
+	if err := l.log.Seal(); err != nil { // or the output may be a later run's
+		return err
+	}
+	return l.keeper.Remove(ctx, o.Output)
+}
+
+// conclude takes the end of o into this run's manifest.
+func (l *Ledger) conclude(o *plan.Object, end *manifest.Object) error {
 	l.outcomes.final[o.Index] = true
 	return l.outcomes.put(o.Index, end)
 }

@@ -40,8 +40,10 @@ type Status struct {
 	// Retryable counts the records of Rejected that hosts rejected, so that
 	// retry-rejects would retry them.
 	Retryable int64 `json:"records_retryable"`
-	Manifest  bool  `json:"manifest"` // there is a manifest
-	Success   bool  `json:"success"`  // there is a _SUCCESS
+	// Limit is how many records of the job a run with --limit was to reach; 0 for all.
+	Limit    int64 `json:"limit,omitempty"`
+	Manifest bool  `json:"manifest"` // there is a manifest
+	Success  bool  `json:"success"`  // there is a _SUCCESS
 	// Settled: every object is published, held or failed. A job that is unfinished
 	// nevertheless lacks only its manifest or its mark: a run died before it could write them, or a retry of
 	// rejects after it had taken them down.
@@ -107,13 +109,17 @@ func readStatus(ctx context.Context, out store.Store, beforeDamage bool) (*Statu
 	if err != nil {
 		return nil, err
 	}
-	s := &Status{Output: out.URI(""), JobID: logged.job.ID, Started: logged.job.Started, Logged: logged.grown, Manifest: m != nil}
+	limit := logged.job.Limit
+	if m != nil && logged.job.ID == "" {
+		limit = m.Limit
+	}
+	s := &Status{Limit: limit, Output: out.URI(""), JobID: logged.job.ID, Started: logged.job.Started, Logged: logged.grown, Manifest: m != nil}
 	if s.Success, err = exists(ctx, out, plan.SuccessName); err != nil {
 		return nil, err
 	}
 	final := m != nil && !(older && logged.job.ID == m.JobID) && logged.endsWith(m, ends)
 	s.count(logged, m, ends, final)
-	s.decide(logged, m, final && (s.Success || ends.Published < ends.All() || m.Totals.Unanswered()), running)
+	s.decide(logged, m, final && (s.Success || m.Limit > 0 || ends.Published < ends.All() || m.Totals.Unanswered()), running)
 	s.Next = s.next(logged)
 	return s, nil
 }
@@ -137,7 +143,11 @@ func (s *Status) count(logged *counts, m *manifest.Manifest, ends manifest.Ends,
 	case m == nil || !final && logged.job.ID != m.JobID:
 		return
 	case final:
-		s.Objects = ObjectCounts{Total: ends.All(), Published: ends.Published, Held: ends.Held}
+		total := ends.All()
+		if m.Limit > 0 { // objects behind the limit are not in the manifest
+			total = max(total, s.Objects.Total)
+		}
+		s.Objects = ObjectCounts{Total: total, Published: ends.Published, Held: ends.Held}
 		s.Answered, s.Rejected = m.Totals.Answered, m.Totals.Rejected
 		s.JobID, s.Started = m.JobID, m.Started
 	}
@@ -207,6 +217,9 @@ func (s *Status) next(logged *counts) []string {
 	}
 	if s.Objects.Held > 0 && logged.job.ID != "" {
 		next = append(next, "run the same command with --on-bad skip or --on-bad placeholder: it publishes the held objects from the log")
+	}
+	if s.Limit > 0 && logged.job.ID != "" {
+		next = append(next, "run the same command with a larger --limit, or without, to go on to more records")
 	}
 	return append(next, "batchmill verify compares the outputs with the manifest")
 }

@@ -38,6 +38,7 @@ type Checker struct {
 	sums            Totals
 	inputs, outputs roster.Set
 	first           [len(policies)]*CheckError // the first fault there would be, by the job's policy
+	cut             string                     // the input that the job's limit cut; empty for none
 }
 
 // policies are the policies that a job may have. The configuration, which says the job's
@@ -53,6 +54,12 @@ func (c *Checker) Object(o *Object) {
 	}
 	if o.Output != nil && c.outputs.Add(o.Output.URI) && again == "" {
 		again = "another object has the same output, " + o.Output.URI
+	}
+	if c.cut != "" && again == "" {
+		again = "stands behind the limit, which cut " + c.cut
+	}
+	if o.Cut {
+		c.cut = o.Input.URI
 	}
 	for i, policy := range policies {
 		if c.first[i] != nil {
@@ -81,6 +88,12 @@ func (c *Checker) Check(m *Manifest) error {
 	}
 	if c.first[i] != nil {
 		return c.first[i]
+	}
+	if c.cut != "" && m.Limit == 0 {
+		return &CheckError{Object: c.cut, Message: "cut by a limit, and the job has none"}
+	}
+	if m.Limit < 0 || m.Limit > 0 && c.sums.In > m.Limit {
+		return &CheckError{Message: fmt.Sprintf("%d records were read, and the limit is %d", c.sums.In, m.Limit)}
 	}
 	return m.checkTotals(c.sums)
 }

@@ -60,6 +60,7 @@ type Manifest struct {
 	Identity json.RawMessage `json:"identity,omitempty"`
 	Image    *Image          `json:"image,omitempty"` // nil where no hosts were started from an image
 	Settled  *Settled        `json:"settled,omitempty"`
+	Limit    int64           `json:"limit,omitempty"`   // records of the job that were asked for; 0 for all
 	Skipped  []Skipped       `json:"skipped,omitempty"` // files at the inputs that were not read
 	Header   *Header         `json:"header,omitempty"`  // nil for formats without headers
 	Objects  []Object        `json:"objects"`
@@ -95,9 +96,11 @@ type Object struct {
 	Reasons Reasons  `json:"reasons,omitempty"`
 	// OnBad is the policy under which the object was published, where that differs
 	// from the policy in Config: the object stems from an earlier run.
-	OnBad    string `json:"on_bad,omitempty"`
-	Requests int64  `json:"requests"`
-	Retries  int64  `json:"retries"`
+	OnBad string `json:"on_bad,omitempty"`
+	// Cut: the job's limit ended within the object or at its end, and the object may hold more records.
+	Cut      bool  `json:"cut,omitempty"`
+	Requests int64 `json:"requests"`
+	Retries  int64 `json:"retries"`
 }
 
 // Counts are numbers of records. For a failed object the counts tell how far the run came.

@@ -90,7 +90,7 @@ func (d *reader) value(key string) error {
 	}
 	fields := map[string]any{
 		"tool": &m.Tool, "job_id": &m.JobID, "started": &m.Started, "finished": &m.Finished, "config": &m.Config,
-		"identity": &m.Identity, "image": &m.Image, "settled": &m.Settled, "skipped": &m.Skipped, "header": &m.Header, "totals": &m.Totals, "hosts": &m.Hosts,
+		"identity": &m.Identity, "image": &m.Image, "settled": &m.Settled, "limit": &m.Limit, "skipped": &m.Skipped, "header": &m.Header, "totals": &m.Totals, "hosts": &m.Hosts,
 	}
 	if field, known := fields[key]; known {
 		return d.decode(field)

@@ -41,5 +41,5 @@ func (m *mutant) breakText(text string) (string, error) {
 // allMutants is the table, by the part of the house that each breaks.
 func allMutants() []mutant {
 	return slices.Concat(framingMutants(), formatMutants(), unicodeMutants(), compressMutants(), thriftMutants(), tableMutants(), spliceMutants(), parquetJobMutants(), hostMutants(), blameMutants(), answerMutants(), shapeMutants(), fleetMutants(),
-		engineMutants(), askMutants(), policyMutants(), resumeMutants(), logMutants(), storeMutants(), manifestMutants(), s3Mutants(), simulatedMutants(), takeoverMutants(), sinkMutants(), filesMutants())
+		engineMutants(), askMutants(), policyMutants(), limitMutants(), resumeMutants(), logMutants(), storeMutants(), manifestMutants(), s3Mutants(), simulatedMutants(), takeoverMutants(), sinkMutants(), filesMutants())
 }

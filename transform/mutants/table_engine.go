@@ -102,7 +102,7 @@ func engineMutants() []mutant {
 		edits: []edit{{"case Reserved(name) && name != o.Rejects:", "case Reserved(name) && name == \"\":"}},
 	}, {
 		name: "failed-object-ends-early", promise: "8: an object that cannot be read fails, it does not end", file: "transform/cut.go", tests: engine(faultSweep),
-		edits: []edit{{"\tend.end.err = err\n\treturn records", "\tend.end.err = nil\n\treturn records"}},
+		edits: []edit{{"\tend.end.err, end.end.cut = err, ", "\tend.end.err, end.end.cut = nil, "}},
 	}, {
 		name: "misfit-answer-kept", promise: "1: an answer that cannot stand in the output is a reject", file: "transform/batch.go", tests: engine("^TestMisfit"),
 		edits: []edit{{"p.answers.List[m.Index] = formats.Answer{}", "_ = m.Index"}},

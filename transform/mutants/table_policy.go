@@ -51,6 +51,27 @@ func policyMutants() []mutant {
 	}}
 }
 
+// limitMutants break what makes a job with --limit go on.
+func limitMutants() []mutant {
+	const limit = "^TestLimit"
+	return []mutant{{
+		name: "cut-object-kept", promise: "--limit: the object that was cut is built again", file: "transform/ledger/limit.go", tests: engine(limit),
+		edits: []edit{{"if all || l.outcomes.has(i, cutMark) {", "if all {"}},
+	}, {
+		name: "limited-job-is-whole", promise: "--limit: a limited run keeps its log, and leaves no _SUCCESS", file: "transform/ledger/finish.go", tests: engine(limit),
+		edits: []edit{{"s.Manifest.Limit == 0 && ", ""}},
+	}, {
+		name: "limit-shrinks", promise: "--limit: fewer records are refused", file: "transform/ledger/limit.go", tests: engine(limit),
+		edits: []edit{{"if reach(now) >= reach(was) {", "if reach(now) > 0 {"}},
+	}, {
+		name: "layout-before-the-limit", promise: "--limit: objects get the layout of the whole job's answers", file: "transform/ledger/limit.go", tests: engine(limit),
+		edits: []edit{{"all := l.layout == nil && l.plan.Codec.LearnsLayout()", "all := false"}},
+	}, {
+		name: "first-records-stay-visible", promise: "6: an object that is held shows nothing, of an earlier limit neither", file: "transform/ledger/settle.go", tests: engine(limit),
+		edits: []edit{{"if end.Status == manifest.Published || !l", "if end.Status != \"\" || !l"}},
+	}}
+}
+
 // resumeMutants break what a run finds of an earlier one.
 func resumeMutants() []mutant {
 	const crash = "^TestCrash"

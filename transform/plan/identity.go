@@ -40,7 +40,11 @@ func (p *Plan) digestAll() (string, error) {
 		return p.digest, nil
 	}
 	h := sha256.New()
-	text, _ := json.Marshal(p.Identity()) // keys come out sorted
+	id := p.Identity()
+	if _, bound := id["limit"]; !bound {
+		id["limit"] = "0" // as in digests of builds that bound the limit, so that their whole jobs are known again
+	}
+	text, _ := json.Marshal(id) // keys come out sorted
 	h.Write(text)
 	for o, err := range p.All() {
 		if err != nil {
