@@ -153,6 +153,12 @@ func bindS3(b *binder, s *job.Spec) {
 	b.title = "S3 (region, profile and credentials come from the AWS environment)"
 	b.text(&s.S3Endpoint, "s3-endpoint", "URL\tURL of a service other than Amazon's (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or the profile)")
 	b.text(&s.S3PathStyle, "s3-path-style", "auto|yes|no\twhether the bucket's name is in the path of requests (yes) or in the host name (no) (default auto: in the path, except on Amazon's service)")
+	b.yes(&s.S3Anonymous, "s3-anonymous", "read without credentials, as public buckets allow: inputs, or the output of a job to look at; a run's outputs are written with credentials")
+	b.text(&s.S3Payer, "s3-request-payer", "requester\tpay for requests to buckets whose requester pays")
+	b.text(&s.S3SSE, "s3-sse", "AES256|aws:kms|aws:kms:dsse\tencryption of all that is written (default: the bucket's)")
+	b.text(&s.S3KMSKey, "s3-sse-kms-key-id", "ID\tkey of --s3-sse aws:kms (default: Amazon's own)")
+	b.text(&s.S3ACL, "s3-acl", "NAME\tcanned ACL of all that is written, such as bucket-owner-full-control (default: the bucket's)")
+	b.text(&s.S3Tags, "s3-tags", "K=V,K=V\ttags of all that is written (default none)")
 }
 
 func (o *options) bindFormats(b *binder) {

@@ -46,7 +46,8 @@ var retryFlags = []string{"host", "command", "replicas", "image", "model", "env"
 	"container-memory", "container-cpus", "container-pids", "container-allow", "container-tmpfs", "input", "input-manifest", "follow-symlinks", "host-header",
 	"host-bearer", "host-basic", "host-ca", "host-cert", "host-key", "host-server-name", "on-bad", "max-rejects",
 	"batch-records", "batch-bytes", "target-latency", "concurrency", "max-concurrency", "no-keep-alive", "timeout",
-	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "resume-before-damage", "progress", "metrics", "s3-endpoint", "s3-path-style"}
+	"attempts", "host-wait", "ready-timeout", "grace", "memory", "max-response", "resume-before-damage", "progress", "metrics", "s3-endpoint", "s3-path-style",
+	"s3-anonymous", "s3-request-payer", "s3-sse", "s3-sse-kms-key-id", "s3-acl", "s3-tags"}
 
 func (a *app) retryCommand() *cobra.Command {
 	given := new(options)
@@ -76,7 +77,9 @@ func (a *app) retryCommand() *cobra.Command {
 // retryOptions are the job's, as its manifest keeps them, under the flags. They
 // are nil when there is nothing to retry, which it tells.
 func (a *app) retryOptions(ctx context.Context, where *job.Spec, flags *pflag.FlagSet) (*options, error) {
-	out, done, err := peek(ctx, where)
+	looked := *where
+	looked.S3Anonymous = false // it is for inputs, and the output is about to be written
+	out, done, err := peek(ctx, &looked)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +147,8 @@ func recordedOptions(m *manifest.Manifest, flags *pflag.FlagSet, doubt error) (*
 	s := &o.spec
 	s.Restart, s.Overwrite, s.BeforeDamage = false, false, false
 	if doubt != nil {
-		s.S3Endpoint, s.S3PathStyle = "", "" // the flags or the environment, as for the manifest
+		s.S3Endpoint, s.S3PathStyle, s.S3Anonymous, s.S3Payer = "", "", false, "" // the flags or the environment, as for the manifest
+		s.S3SSE, s.S3KMSKey, s.S3ACL, s.S3Tags = "", "", "", ""
 		s.FollowSymlinks = false
 		if err := onlyByFlags(s, flags, doubt); err != nil {
 			return nil, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"mime"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -78,6 +77,12 @@ type Spec struct {
 	Limit          int64      `yaml:"limit,omitempty" json:"limit,omitempty"`
 	S3Endpoint     string     `yaml:"s3-endpoint,omitempty" json:"s3-endpoint,omitempty"`
 	S3PathStyle    string     `yaml:"s3-path-style,omitempty" json:"s3-path-style,omitempty"`
+	S3SSE          string     `yaml:"s3-sse,omitempty" json:"s3-sse,omitempty"`
+	S3KMSKey       string     `yaml:"s3-sse-kms-key-id,omitempty" json:"s3-sse-kms-key-id,omitempty"`
+	S3ACL          string     `yaml:"s3-acl,omitempty" json:"s3-acl,omitempty"`
+	S3Tags         string     `yaml:"s3-tags,omitempty" json:"s3-tags,omitempty"`
+	S3Payer        string     `yaml:"s3-request-payer,omitempty" json:"s3-request-payer,omitempty"`
+	S3Anonymous    bool       `yaml:"s3-anonymous,omitempty" json:"s3-anonymous,omitempty"`
 	Memory         Bytes      `yaml:"memory,omitempty" json:"memory,omitempty"`
 	MaxRecord      Bytes      `yaml:"max-record,omitempty" json:"max-record,omitempty"`
 	MaxResponse    Bytes      `yaml:"max-response,omitempty" json:"max-response,omitempty"`
@@ -219,31 +224,6 @@ func (s *Spec) checkPlaces() error {
 		return Usagef("name a directory or s3://bucket/prefix; a directory of that name is ./-", "--output -: outputs cannot be written to stdout")
 	}
 	return s.CheckS3()
-}
-
-// CheckS3 checks how S3 is to be reached, and refuses an endpoint with secrets, which
-// must not stand in manifests and messages.
-func (s *Spec) CheckS3() error {
-	const example = "write for example https://minio.example or http://127.0.0.1:9000"
-	if style := s.S3PathStyle; style != "" && style != "auto" && style != "yes" && style != "no" {
-		return Usagef("", "--s3-path-style %q is not known; use auto, yes, no", style)
-	}
-	if s.S3Endpoint == "" {
-		return nil
-	}
-	u, err := url.Parse(s.S3Endpoint)
-	switch {
-	case err != nil:
-		return Usagef(example, "--s3-endpoint is not a URL") // err would repeat a secret
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return Usagef("give credentials as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or by AWS_PROFILE",
-			"--s3-endpoint: a user, a query or a fragment has no meaning there")
-	case !workers.ValidPort(u):
-		return Usagef(example, "--s3-endpoint: %s is not a port, which is a number up to 65535", u.Port())
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return Usagef(example, "--s3-endpoint %q is not a URL of http or https", s.S3Endpoint)
-	}
-	return nil
 }
 
 func (s *Spec) checkSizes() error {

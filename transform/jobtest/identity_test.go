@@ -119,7 +119,7 @@ var freely = []string{
 	"limit", // the object that it cut is built again when it grows; with per-batch answers it cuts a batch, whose response then differs
 	"image", // what its name means is bound, by its digest
 	"model", "env", "env-file", "network", "gpus", "container-memory", "container-cpus", "container-pids", "container-allow", "container-tmpfs",
-	"input-manifest", "follow-symlinks", "s3-endpoint", "s3-path-style", // the objects are bound one by one, wherever they are
+	"input-manifest", "follow-symlinks", "s3-endpoint", "s3-path-style", "s3-anonymous", "s3-request-payer", "s3-sse", "s3-sse-kms-key-id", "s3-acl", "s3-tags", // the objects are bound one by one, wherever they are
 }
 
 // TestIdentityHoldsEverySetting: a setting is in the identity, with its value,

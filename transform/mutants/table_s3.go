@@ -13,6 +13,15 @@ func s3Mutants() []mutant {
 		fetches = "transform/store/s3/fetch.go"
 	)
 	return []mutant{{
+		name: "log-without-terms", promise: "S3: all that is written carries what the bucket's owner asks", file: "transform/store/s3/terms.go", tests: tested("./transform/store/s3", "^TestTerms$"),
+		edits: []edit{{"return d.c.PutObject(ctx, &in, o...)", "return d.c.PutObject(ctx, given, o...)"}},
+	}, {
+		name: "two-keys-one-name", promise: "S3: every key has a name of its own", file: "transform/store/s3/oddkeys.go", tests: tested("./transform/store/s3", "^TestOddKeys$"),
+		edits: []edit{{"return \"%25\" + element[1:]", "return element"}},
+	}, {
+		name: "archived-first-object", promise: "S3: an object that cannot be read fails alone", file: "transform/plan/plan.go", tests: engine("^TestUnreadableObject$"),
+		edits: []edit{{" || s3.Denied(err) || s3.Archived(err)", ""}},
+	}, {
 		name: "segment-clobbered", promise: "8: a segment's number is given once", file: appends, tests: onS3("^(TestSegmentPut|TestTakenOver)$"),
 		edits: []edit{{`IfNoneMatch: aws.String("*"),`, ``}},
 	}, {

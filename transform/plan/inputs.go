@@ -79,7 +79,9 @@ func (b *buckets) at(ctx context.Context, flag, bucket string) (*s3.Store, error
 	if opened, ok := b.open[bucket]; ok {
 		return opened, nil
 	}
-	opened, err := s3.Open(ctx, s3.Location{Bucket: bucket}, s3Options(b.spec, b.share))
+	o := s3Options(b.spec, b.share)
+	o.Anonymous, o.OddKeys = b.spec.S3Anonymous, true
+	opened, err := s3.Open(ctx, s3.Location{Bucket: bucket}, o)
 	if err != nil {
 		return nil, unreachable(flag, err)
 	}

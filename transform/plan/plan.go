@@ -14,6 +14,7 @@ import (
 	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/transform/store/s3"
 )
 
 // A Plan is a job whose every question that needs no host is answered: its
@@ -203,5 +204,5 @@ func aboutData(err error) bool {
 	if errors.As(err, &failure) {
 		return failure.Class == job.BadInput
 	}
-	return errors.As(err, &changed) || store.Refused(err)
+	return errors.As(err, &changed) || store.Refused(err) || s3.Denied(err) || s3.Archived(err)
 }

@@ -37,7 +37,8 @@ func parseS3(flag, uri string) (s3.Location, error) {
 // s3Options are the options of a store that shares its memory with share-1 other stores of
 // its kind: stores that are read have a quarter of --memory, and the output has a quarter too.
 func s3Options(s *job.Spec, share int) s3.Options {
-	return s3.Options{Endpoint: s.S3Endpoint, PathStyle: s.S3PathStyle, Memory: int64(cmp.Or(s.Memory, job.DefaultMemory)) / 4 / int64(max(1, share))}
+	return s3.Options{Endpoint: s.S3Endpoint, PathStyle: s.S3PathStyle, Memory: int64(cmp.Or(s.Memory, job.DefaultMemory)) / 4 / int64(max(1, share)),
+		Terms: s3.Terms{Encryption: s.S3SSE, KMSKey: s.S3KMSKey, ACL: s.S3ACL, Tags: s.S3Tags, Payer: s.S3Payer}}
 }
 
 // unreachable sorts the errors of a store on S3 from before anything was sent to hosts or
@@ -99,7 +100,9 @@ func peekBucket(ctx context.Context, s *job.Spec) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := s3.Open(ctx, at, s3Options(s, 1))
+	o := s3Options(s, 1)
+	o.Anonymous = s.S3Anonymous && len(s.Input) == 0 && s.InputManifest == "" // a job's inputs may be public; its output is not
+	out, err := s3.Open(ctx, at, o)
 	if err != nil {
 		return nil, unreachable("", err)
 	}

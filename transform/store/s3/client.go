@@ -43,7 +43,7 @@ func (sdkLog) Logf(_ logging.Classification, format string, _ ...any) {
 }
 
 func connect(ctx context.Context, bucket string, o Options) (*s3.Client, error) {
-	if !validBucket(bucket) {
+	if !validBucket(bucket) && !isAccessPoint(bucket) {
 		return nil, fmt.Errorf("%q is no name of a bucket", bucket)
 	}
 	if err := checkEndpoint(o.Endpoint); err != nil {
@@ -53,12 +53,16 @@ func connect(ctx context.Context, bucket string, o Options) (*s3.Client, error) 
 	if err != nil {
 		return nil, fmt.Errorf("the AWS configuration: %s", clean(places(err.Error()), 500))
 	}
-	k := newKeys(cfg.Credentials)
-	if _, err := k.Retrieve(ctx); err != nil {
-		return nil, noKeys(ctx, err)
+	if o.Anonymous {
+		cfg.Credentials = aws.AnonymousCredentials{}
+	} else {
+		k := newKeys(cfg.Credentials)
+		if _, err := k.Retrieve(ctx); err != nil {
+			return nil, noKeys(ctx, err)
+		}
+		cfg.Credentials = k.CredentialsCache
+		cfg.APIOptions = append(cfg.APIOptions, k.add)
 	}
-	cfg.Credentials = k.CredentialsCache
-	cfg.APIOptions = append(cfg.APIOptions, k.add)
 	cfg.HTTPClient = newTransport(cfg.HTTPClient, o)
 	cfg.RetryMaxAttempts = 0 // or it would count beside o.Attempts
 	cfg.Retryer = func() aws.Retryer { return newRetryer(o) }
@@ -66,7 +70,7 @@ func connect(ctx context.Context, bucket string, o Options) (*s3.Client, error) 
 	if err := checkEndpoint(aws.ToString(c.Options().BaseEndpoint)); err != nil {
 		return nil, fmt.Errorf("in the AWS configuration: %w", err)
 	}
-	if !amazonHost(aws.ToString(c.Options().BaseEndpoint)) {
+	if !amazonHost(aws.ToString(c.Options().BaseEndpoint)) || isAccessPoint(bucket) {
 		return c, nil
 	}
 	region, err := findRegion(ctx, c, bucket, cfg.Region)
@@ -82,6 +86,9 @@ func address(so *s3.Options, bucket string, o Options) {
 	if o.Endpoint != "" {
 		so.BaseEndpoint = &o.Endpoint
 	}
+	if region := regionOf(bucket); region != "" {
+		so.Region = region
+	}
 	if so.Region == "" {
 		so.Region = homeRegion
 	}
@@ -93,6 +100,9 @@ func address(so *s3.Options, bucket string, o Options) {
 		so.UsePathStyle = false
 	default:
 		so.UsePathStyle = !amazon || !hostBucket(bucket)
+	}
+	if isAccessPoint(bucket) { // its host is its own
+		so.UsePathStyle = false
 	}
 	so.DisableLogOutputChecksumValidationSkipped = true
 	if !amazon {

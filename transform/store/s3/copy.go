@@ -215,7 +215,7 @@ func (o *object) copyDropped() error {
 func (o *object) sendCopy(number int32, src origin, off int64, want sum) (part, error) {
 	out, err := o.s.client.UploadPartCopy(o.ctx, &s3.UploadPartCopyInput{
 		Bucket: &o.s.bucket, Key: &o.key, UploadId: &o.id, PartNumber: &number,
-		CopySource:        aws.String(escape(src.bucket + "/" + src.key)),
+		CopySource:        aws.String(escape(copySource(src.bucket, src.key))),
 		CopySourceIfMatch: &src.etag,
 		CopySourceRange:   aws.String(fmt.Sprintf("bytes=%d-%d", off, off+want.size-1)),
 	})
@@ -248,6 +248,14 @@ func (o *object) changed(src origin, err error) bool {
 	}
 	out, err := o.s.client.HeadObject(o.ctx, &s3.HeadObjectInput{Bucket: &src.bucket, Key: &src.key})
 	return err != nil || strings.Trim(aws.ToString(out.ETag), `"`) != strings.Trim(src.etag, `"`)
+}
+
+// copySource names an object to copy from.
+func copySource(bucket, key string) string {
+	if isAccessPoint(bucket) {
+		bucket += "/object"
+	}
+	return bucket + "/" + key
 }
 
 // escape writes a bucket and key as x-amz-copy-source has them: all but

@@ -24,8 +24,8 @@ const (
 
 // List yields the objects at or below prefix by ascending name, a page of a
 // thousand at a time; while one is consumed, the next is fetched. Empty objects
-// whose keys end in a slash are folders' markers and left out. A key that is no valid
-// name otherwise is an error: what it holds could be read by nobody.
+// whose keys end in a slash are folders' markers and left out. A key that is no path
+// has a name with codes, or is left out too: see Options.OddKeys. Names ascend as keys do then.
 //
 // ListObjectsV2: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Info, error] {
@@ -152,11 +152,11 @@ func (l *listing) page(ctx context.Context) ([]store.Info, error) {
 	}
 	infos := make([]store.Info, 0, len(out.Contents))
 	for i := range out.Contents {
-		info, marker, err := l.info(&out.Contents[i], out.EncodingType == types.EncodingTypeUrl)
+		info, skip, err := l.info(&out.Contents[i], out.EncodingType == types.EncodingTypeUrl)
 		if err != nil {
 			return nil, err
 		}
-		if !marker {
+		if !skip {
 			infos = append(infos, info)
 		}
 	}
@@ -181,9 +181,9 @@ func (l *listing) turn(out *s3.ListObjectsV2Output) error {
 	return nil
 }
 
-// info is what the listing tells about an object; marker, whether it only
-// stands for a folder.
-func (l *listing) info(o *types.Object, encoded bool) (info store.Info, marker bool, err error) {
+// info is what the listing tells about an object; skip, whether it only
+// stands for a folder, or has a key that nothing of the store has.
+func (l *listing) info(o *types.Object, encoded bool) (info store.Info, skip bool, err error) {
 	key := aws.ToString(o.Key)
 	if encoded {
 		if key, err = url.QueryUnescape(key); err != nil {
@@ -205,7 +205,12 @@ func (l *listing) info(o *types.Object, encoded bool) (info store.Info, marker b
 	if l.most == 1 {
 		return store.Info{Name: name, Size: size, ModTime: when(o.LastModified), ETag: unquote(o.ETag)}, false, nil
 	}
-	if !store.ValidName(name) || size < 0 {
+	if l.s.o.OddKeys {
+		name = nameOf(name)
+	} else if !store.ValidName(name) {
+		return info, true, nil
+	}
+	if size < 0 || !readable(key) {
 		return info, false, fmt.Errorf("%w: the bucket holds the key %.300q of %d bytes; rename or remove it, or read another prefix", store.ErrBadName, key, size)
 	}
 	return store.Info{Name: name, Size: size, ModTime: when(o.LastModified), ETag: unquote(o.ETag)}, false, nil

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/batchmill/batchmill/transform/store"
@@ -18,7 +19,13 @@ func Parse(uri string) (Location, error) {
 		return Location{}, fmt.Errorf("%q is no address of the form s3://bucket/key", uri)
 	}
 	bucket, key, slash := strings.Cut(rest, "/")
-	if !validBucket(bucket) {
+	if strings.HasPrefix(rest, "arn:") {
+		if bucket = strings.TrimSuffix(accessPoint.FindString(rest), "/"); bucket == "" {
+			return Location{}, fmt.Errorf("%q: of ARNs only those of access points in a region are addresses: s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/key", uri)
+		}
+		_, key, slash = strings.Cut(rest[len(bucket):], "/")
+	}
+	if !validBucket(bucket) && !isAccessPoint(bucket) {
 		return Location{}, fmt.Errorf("%q: %q is no name of a bucket: 3 to 255 letters, digits, dots, hyphens, underscores", uri, bucket)
 	}
 	if key == "" {
@@ -29,6 +36,22 @@ func Parse(uri string) (Location, error) {
 		return Location{}, fmt.Errorf("%q: %w: a key is UTF-8 and has no empty element, no \".\" and no \"..\"", uri, store.ErrBadName)
 	}
 	return Location{Bucket: bucket, Key: key, Folder: folder}, nil
+}
+
+// accessPoint finds the ARN of an access point at the beginning of what follows the scheme.
+var accessPoint = regexp.MustCompile(`^arn:aws(-cn|-us-gov)?:s3:[a-z0-9-]+:[0-9]{12}:accesspoint[/:][a-z0-9][a-z0-9-]{1,48}[a-z0-9](?:$|/)`)
+
+// isAccessPoint tells whether a bucket is named by the ARN of an access point.
+func isAccessPoint(bucket string) bool {
+	return accessPoint.FindString(bucket) == bucket && bucket != ""
+}
+
+// regionOf is the region of an access point; "" of a bucket that has a name.
+func regionOf(bucket string) string {
+	if !isAccessPoint(bucket) {
+		return ""
+	}
+	return strings.Split(bucket, ":")[3]
 }
 
 // String is the address that Parse reads.

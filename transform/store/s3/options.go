@@ -12,6 +12,13 @@ type Options struct {
 	// http://bucket.host/key, "" or "auto" for yes wherever the endpoint is not
 	// Amazon's or the bucket's name cannot be a host's.
 	PathStyle string
+	// Anonymous sends requests without a signature, as public buckets take them.
+	Anonymous bool
+	// OddKeys reads keys that are no paths under names with codes: see oddkeys.go. Without it such keys are
+	// passed over, for nothing that the store wrote has one.
+	OddKeys bool
+	// Terms are what the bucket's owner asks of requests.
+	Terms Terms
 	// Memory bounds, in bytes, what is read ahead and what waits to be sent,
 	// half for each: 64 MiB.
 	Memory int64

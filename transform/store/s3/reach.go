@@ -49,5 +49,8 @@ func Temporary(err error) bool {
 		e.status == http.StatusRequestTimeout || e.status == http.StatusTooManyRequests
 }
 
+// Archived tells whether err says that an object has to be restored before it can be read.
+func Archived(err error) bool { return code(err) == "InvalidObjectState" }
+
 // Denied tells whether err says that the credentials do not allow an operation.
 func Denied(err error) bool { return status(err) == http.StatusForbidden }

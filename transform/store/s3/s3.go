@@ -6,7 +6,8 @@
 //	keys.go      credentials, and new ones when they have expired
 //	transport.go what stalls is ended, what the SDK reads into memory is bounded
 //	errors.go    what a request ended with, in a line, and what to do next
-//	list.go      listing; stat.go: describing
+//	list.go      listing; stat.go: describing; oddkeys.go: keys that are no paths
+//	terms.go     what a bucket's owner asks of requests: encryption, access, tags, who pays
 //	read.go      reads from the beginning: ranged, in parallel, of one version of an object
 //	readat.go    reads at any place: few requests for many small reads
 //	fetch.go     what both read through: a response that breaks off is asked for again
@@ -89,16 +90,21 @@ func Over(client calls.Client, at Location, o Options) *Store {
 		prefix += "/"
 	}
 	return &Store{
-		client: client, bucket: at.Bucket, prefix: prefix, o: o,
+		client: o.Terms.on(client), bucket: at.Bucket, prefix: prefix, o: o,
 		reading: semaphore.NewWeighted(o.Memory / 2), writing: semaphore.NewWeighted(o.Memory / 2),
 	}
 }
 
 // URI is s3://bucket/key.
-func (s *Store) URI(name string) string { return "s3://" + s.bucket + "/" + s.prefix + name }
+func (s *Store) URI(name string) string { return "s3://" + s.bucket + "/" + s.key(name) }
 
 // key is the key of the object called name.
-func (s *Store) key(name string) string { return s.prefix + name }
+func (s *Store) key(name string) string {
+	if s.o.OddKeys {
+		name = keyOf(name)
+	}
+	return s.prefix + name
+}
 
 // Concurrency is how many requests are worth having under way at a time.
 func (s *Store) Concurrency() int { return s.o.Concurrency }

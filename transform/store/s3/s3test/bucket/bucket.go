@@ -164,7 +164,7 @@ func (r *refusal) HTTPStatusCode() int { return r.status }
 
 var statuses = map[string]int{
 	"PreconditionFailed": 412, "ConditionalRequestConflict": 409, "NoSuchUpload": 404, "NoSuchKey": 404, "NotFound": 404,
-	"SlowDown": 503, "InternalError": 500, "BadDigest": 400, "AccessDenied": 403, "NotImplemented": 501, "InvalidRange": 416,
+	"SlowDown": 503, "InternalError": 500, "BadDigest": 400, "AccessDenied": 403, "NotImplemented": 501, "InvalidRange": 416, "InvalidObjectState": 403,
 	"InvalidRequest": 400, "EntityTooSmall": 400, "InvalidPart": 400, "InvalidArgument": 400, "MalformedXML": 400,
 }
 
