@@ -19,6 +19,7 @@ type Preview struct {
 	Objects                   int             // number of all objects
 	Bytes                     int64           // of all objects
 	InputFormat, OutputFormat string
+	Join                      string // as settled: "input" or "none"
 	ContentType, Accept       string
 	Names                     []string           // of the columns; nil without names
 	Skipped                   []manifest.Skipped // files at the inputs that are not read
@@ -41,7 +42,7 @@ type PreviewObject struct {
 // could be sent are passed over.
 func DryRun(ctx context.Context, p *plan.Plan) (*Preview, error) {
 	c := p.Codec
-	v := &Preview{Objects: p.Count(), Bytes: p.Bytes(), InputFormat: c.In, OutputFormat: c.Out, Names: c.Names(), Skipped: p.Skipped, Header: headerOf(c)}
+	v := &Preview{Objects: p.Count(), Bytes: p.Bytes(), InputFormat: c.In, OutputFormat: c.Out, Join: p.Spec.Join, Names: c.Names(), Skipped: p.Skipped, Header: headerOf(c)}
 	v.ContentType, v.Accept = c.Media()
 	for i := range min(p.Count(), MaxPreviewed) {
 		o, err := p.Object(i)

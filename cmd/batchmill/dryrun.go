@@ -44,7 +44,11 @@ func preview(ctx context.Context, spec *job.Spec, progress *transform.Progress) 
 
 func writePlan(w io.Writer, p *transform.Preview, hosts []string) {
 	fmt.Fprintf(w, "plan: %s, %s; nothing is sent or written\n", plural(int64(p.Objects), "object"), size(float64(p.Bytes)))
-	row(w, "formats", "%s in, %s out", p.InputFormat, p.OutputFormat)
+	what := "each record with its answer (--join input)"
+	if p.Join == "none" {
+		what = "answers alone (--join none)"
+	}
+	row(w, "formats", "%s in, %s out: %s", p.InputFormat, p.OutputFormat, what)
 	row(w, "to the host", "%s, answers as %s", escape(p.ContentType), escape(p.Accept))
 	writeEncodings(w, p.Encodings)
 	writeHeader(w, p.Header)

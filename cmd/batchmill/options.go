@@ -190,7 +190,7 @@ func (o *options) bindFormats(b *binder) {
 func (o *options) bindJoin(b *binder) {
 	s := &o.spec
 	b.title = "Answers"
-	b.text(&s.Join, "join", "none|input\twrite answers only, or each record with its answer (default none)")
+	b.text(&s.Join, "join", "none|input\twrite answers only, or each record with its answer (default input, where both formats have records to join)")
 	b.text(&s.Answers, "answers", "per-record|per-batch\tper-batch writes each response as it came, for models that filter or multiply records (default per-record)")
 	b.text(&s.AnswerName, "answer-name", fmt.Sprintf("NAME\tname of the answer in joined output (default %s)", job.DefaultAnswerName))
 	b.text(&s.AnswerColumns, "answer-columns", "NAMES\tcolumns of the answer, in order, such as class,score: keys of objects, or names for CSV fields and array elements; JSON Lines get an object of them (default: by the first answers)")

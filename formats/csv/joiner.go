@@ -92,9 +92,9 @@ func (j *joiner) checkNames() error {
 		switch {
 		case !j.isAnswerName(name):
 		case j.names.Columns != nil:
-			return &OptionError{"answer columns", fmt.Sprintf("the input has a column %.100q too; name the answer's columns otherwise with --answer-columns", name)}
+			return &OptionError{"answer columns", fmt.Sprintf("the input has a column %.100q too; name the answer's columns otherwise with --answer-columns, or write the answers alone with --join none", name)}
 		default:
-			return &OptionError{"answer name", fmt.Sprintf("the input has a column %.100q already; choose another with --answer-name", name)}
+			return &OptionError{"answer name", fmt.Sprintf("the input has a column %.100q already; choose another with --answer-name, or write the answers alone with --join none", name)}
 		}
 	}
 	return nil
@@ -175,7 +175,7 @@ func (j *joiner) planFor(l *formats.Layout) *plan {
 	}
 	for _, name := range p.names {
 		if slices.Contains(j.inputNames(), name) {
-			p.err = fmt.Errorf("the answer's column %.100q would be called as a column of the input; choose other names with --answer-name or --answer-columns", name)
+			p.err = fmt.Errorf("the answer's column %.100q would be called as a column of the input; choose other names with --answer-name or --answer-columns, or write the answers alone with --join none", name)
 		}
 	}
 	j.last.Store(p)

@@ -218,7 +218,7 @@ func TestObjectsBecomeColumns(t *testing.T) {
 		{`j{"b":1}`, "c1", "! the answer is no JSON object, and the columns are the keys of one", JoinerConfig{Schema: lone}},
 		{"c1", `j{"b":1}`, "! the answer is a JSON object, and the job's first answer is none", JoinerConfig{Schema: lone}},
 		{"j[1,2]", `j{"b":1}`, "! the answer is a JSON object, and the job's first answer is none", JoinerConfig{Schema: lone}},
-		{`j{"old":1}`, `j{"old":2}`, `! the answer's column "prediction_old" would be called as a column of the input; choose other names with --answer-name or --answer-columns`, JoinerConfig{Input: true, Schema: named}},
+		{`j{"old":1}`, `j{"old":2}`, `! the answer's column "prediction_old" would be called as a column of the input; choose other names with --answer-name or --answer-columns, or write the answers alone with --join none`, JoinerConfig{Input: true, Schema: named}},
 		{`j{"new":1}`, `j{"new":2}`, "id,prediction_old,prediction_new\ns,s,2\n", JoinerConfig{Input: true, Verbatim: true, Schema: named}},
 		{`j{"x":1,"y":2}`, `j{"x":3,"y":4}`, "prediction_y,id\n4,s\n", JoinerConfig{Input: true, Verbatim: true, Schema: lone, Keys: true, Filter: mustFilter(t, "prediction_y,id")}},
 		{`j{"x":1}`, `j{"x":3}`, `! filter`, JoinerConfig{Input: true, Schema: lone, Keys: true, Filter: mustFilter(t, "prediction_y")}},

@@ -49,7 +49,7 @@ func (c JoinerConfig) Validate() error {
 		return nil
 	}
 	if slices.Contains(c.Schema.Names, name) || c.Schema.Names == nil && name == inputName {
-		return fmt.Errorf("json output: the input has a field %s, which is the answer's name; choose another with --answer-name", quote(name))
+		return fmt.Errorf("json output: the input has a field %s, which is the answer's name; choose another with --answer-name, or write the answers alone with --join none", quote(name))
 	}
 	for k, field := range c.Schema.Names {
 		if slices.Contains(c.Schema.Names[:k], field) {
@@ -129,7 +129,7 @@ func (j *joiner) Check(b *formats.Batch) {
 func (j *joiner) checkRecord(b *formats.Batch, i int) {
 	rec := trim(b.Record(i))
 	if j.clashes(rec) {
-		b.AddFlaw(i, formats.ReasonKeyClash, "it holds the answer's key %s already; choose another with --answer-name", quote(j.AnswerName))
+		b.AddFlaw(i, formats.ReasonKeyClash, "it holds the answer's key %s already; choose another with --answer-name, or write the answers alone with --join none", quote(j.AnswerName))
 		return
 	}
 	for _, name := range j.Filter {

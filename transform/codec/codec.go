@@ -71,13 +71,14 @@ type filters struct {
 }
 
 // New begins the codec of a job whose input has the format in. What names say
-// together decides what the format leaves open.
+// together decides what the format leaves open. New settles s.Join where it is not said.
 func New(s *job.Spec, in string, names *Survey) (*Codec, error) {
 	documents := in == formatJSON || s.InputFormat == "" && names.documents
 	if in == formatJSON {
 		in = FormatJSONL
 	}
 	c := &Codec{spec: s, In: in, Out: cmp.Or(s.OutputFormat, in)}
+	s.Join = cmp.Or(s.Join, c.usualJoin())
 	c.inputs = inputs{documents: documents, dialect: dialectOf(s)}
 	said := s.InputFormat != ""
 	if err := unpackedParquet(s, names.whole(said)); in == FormatParquet && err != nil {
@@ -156,6 +157,15 @@ func (c *Codec) Media() (contentType, accept string) { return c.payload.media, c
 
 // Names are the names of the input's columns; nil without.
 func (c *Codec) Names() []string { return c.schema.Names }
+
+// usualJoin is what a job writes that does not say so: each record with its answer,
+// where both formats have records that can be joined, and an answer belongs to one record.
+func (c *Codec) usualJoin() string {
+	if c.In == FormatLines || c.Out == FormatLines || c.spec.Answers == "per-batch" {
+		return "none"
+	}
+	return "input"
+}
 
 // joined tells whether input records stand in the output.
 func (c *Codec) joined() bool { return c.spec.Join == "input" }

@@ -147,7 +147,7 @@ var choices = []struct {
 	values []string
 }{
 	{"--header", func(s *Spec) *string { return &s.Header }, []string{"auto", "yes", "no"}},
-	{"--join", func(s *Spec) *string { return &s.Join }, []string{"none", "input"}},
+	{"--join", func(s *Spec) *string { return &s.Join }, []string{"", "none", "input"}},
 	{"--answers", func(s *Spec) *string { return &s.Answers }, []string{"per-record", "per-batch"}},
 	{"--answer-header", func(s *Spec) *string { return &s.AnswerHeader }, []string{"no", "auto", "yes"}},
 	{"--on-bad", func(s *Spec) *string { return &s.OnBad }, []string{"placeholder", "skip", "fail"}},

@@ -258,7 +258,7 @@ func (c *crowd) run(t *testing.T) (res *transform.Result, most int64, err error)
 	t.Helper()
 	stop := peak()
 	defer func() { most = stop() }()
-	spec := job.Spec{Input: []string{"made-up"}, Output: "out", InputFormat: "jsonl", Memory: 4 << 20, MaxRecord: 1 << 16, Concurrency: 8}
+	spec := job.Spec{Input: []string{"made-up"}, Output: "out", InputFormat: "jsonl", Join: "none", Memory: 4 << 20, MaxRecord: 1 << 16, Concurrency: 8}
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func TestNoRoomForManyObjects(t *testing.T) {
 	c := newCrowd(t, 50_000)
 	missing := filepath.Join(t.TempDir(), "missing")
 	t.Setenv("TMPDIR", missing)
-	spec := job.Spec{Input: []string{"made-up"}, Output: "out", InputFormat: "jsonl"}
+	spec := job.Spec{Input: []string{"made-up"}, Output: "out", InputFormat: "jsonl", Join: "none"}
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}

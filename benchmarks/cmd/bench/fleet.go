@@ -167,7 +167,7 @@ func (r fleetRow) serve(turn int64) (hosts []*knownhost.Host, stop func(), err e
 
 // mills runs batchmill, told nothing that it can find out.
 func (b *fleetBench) mills(ctx context.Context, r fleetRow, in, out string, hosts []*knownhost.Host) error {
-	args := []string{"run", "--input", in, "--output", out, "--progress", "none"}
+	args := []string{"run", "--input", in, "--output", out, "--join", "none", "--progress", "none"}
 	for _, h := range hosts {
 		args = append(args, "--host", h.URL)
 	}

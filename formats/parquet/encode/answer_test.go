@@ -211,13 +211,13 @@ func TestJoinerConfigErrors(t *testing.T) {
 		want string
 	}{
 		{"a name like the answers'", JoinerConfig{Records: records},
-			`--answer-name: the input has a column "prediction_old", and the answer's columns are called "prediction" or begin with "prediction_"; choose another with --answer-name`},
+			`--answer-name: the input has a column "prediction_old", and the answer's columns are called "prediction" or begin with "prediction_"; choose another with --answer-name, or write the answers alone with --join none`},
 		{"declared, so it does not clash", JoinerConfig{Records: records, AnswerTypes: []string{"double"}}, ""},
 		{"declared and clashes", JoinerConfig{Records: records, AnswerTypes: []string{"old=double"}},
-			`--answer-name: the input has a column "prediction_old", and the answer's columns are called "prediction" or begin with "prediction_"; choose another with --answer-name`},
+			`--answer-name: the input has a column "prediction_old", and the answer's columns are called "prediction" or begin with "prediction_"; choose another with --answer-name, or write the answers alone with --join none`},
 		{"another answer name", JoinerConfig{Records: records, AnswerName: "p"}, ""},
 		{"copied chunks", JoinerConfig{Spliced: true, Names: []string{"p"}, AnswerName: "p"},
-			`--answer-name: the input has a column "p", and the answer's columns are called "p" or begin with "p_"; choose another with --answer-name`},
+			`--answer-name: the input has a column "p", and the answer's columns are called "p" or begin with "p_"; choose another with --answer-name, or write the answers alone with --join none`},
 		{"names twice", JoinerConfig{Spliced: true, Names: []string{"a", "a"}},
 			`--join: the input has two columns "a", and a Parquet file can have one; rename one`},
 		{"an unknown type", JoinerConfig{AnswerTypes: []string{"float"}},
