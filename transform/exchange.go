@@ -107,15 +107,16 @@ func (a *asker) invoke(ctx context.Context, q *ask, lease *workers.Lease, x *exc
 	}
 	o := a.classify(resp, err)
 	var text []byte
+	oneLine := false
 	if o.Cause == workers.Good {
-		o, text = a.accept(x.place, q, lease.Member(), resp, o)
+		o, text, oneLine = a.accept(x.place, q, lease.Member(), resp, o)
 	}
 	if o.Cause != workers.Good {
 		x.drop()
 		if host := lease.Member(); o.Cause == workers.TooLarge && a.pool.Takes(len(x.Body), host) {
 			return o, lease, nil // the host may be at fault, and not the size
 		}
-		a.sizer.Failed(x.place.level, lease.Member(), o.Cause, timedOut(resp, err))
+		a.sizer.Failed(x.place.level, lease.Member(), o.Cause, timedOut(resp, err), oneLine)
 		return o, lease, nil
 	}
 	x.keep(text)
@@ -142,12 +143,13 @@ const maxAnswers = 512 << 20
 
 // accept finds the answers in a 2xx response, puts the answers beside their records, and
 // returns the text that the answers are ranges of. A response that does not hold exactly one
-// answer for each record asked about, or that is not believed, is refused whole.
-func (a *asker) accept(p *place, q *ask, host *workers.Member, resp workers.Response, o workers.Outcome) (workers.Outcome, []byte) {
+// answer for each record asked about, or that is not believed, is refused whole. oneLine: it
+// holds a single answer to several records.
+func (a *asker) accept(p *place, q *ask, host *workers.Member, resp workers.Response, o workers.Outcome) (_ workers.Outcome, text []byte, oneLine bool) {
 	r := a.codec.Response(resp.ContentType)
 	if resp.Unframed && !r.Whole(resp.Body) {
 		o.Cause, o.Message = workers.Broken, "the connection ended, and the response does not show that it is whole"
-		return o, nil
+		return o, nil, false
 	}
 	list, text, err := r.Decode(p.decoded[:0], resp.Body, len(q.sel))
 	p.decoded = list
@@ -157,6 +159,7 @@ func (a *asker) accept(p *place, q *ask, host *workers.Member, resp workers.Resp
 		o.Cause, o.Message = workers.Broken, err.Error()
 	case err != nil:
 		q.miscounted = errors.As(err, &miscount) || q.miscounted
+		oneLine = miscount != nil && miscount.Got == 1 && miscount.Want > 1
 		o.Cause, o.Message = workers.Garbled, err.Error()
 		if miscount != nil && miscount.Got == miscount.Want+1 && a.plan.Spec.AnswerHeader == "no" {
 			o.Message += "; if the first is a header, say --answer-header yes"
@@ -166,10 +169,10 @@ func (a *asker) accept(p *place, q *ask, host *workers.Member, resp workers.Resp
 	default:
 		if o = a.prove(workers.Claim{Miscounted: q.miscounted, Asked: r.Asked}, r.Type, list, text, host, o); o.Cause == workers.Good {
 			p.attach(q.sel, text, list)
-			return o, text
+			return o, text, false
 		}
 	}
-	return o, nil
+	return o, nil, oneLine
 }
 
 // attach puts answer i of list, a range of body, beside record sel[i]. The

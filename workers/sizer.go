@@ -29,7 +29,6 @@ import (
 // final size. The cutter waits for nothing but batches at work, so hosts stay busy.
 type Sizer struct {
 	answerTarget time.Duration // the time that an answer may take
-	mostBytes    int           // of the answers to a batch
 	hosts        *Pool
 
 	mu          sync.Mutex
@@ -43,11 +42,11 @@ type Sizer struct {
 	slowdown    float64       // how many times longer an answer takes at the frozen limits; 0 until known
 	warmingTime time.Duration // the longest that warming may take
 	strikes     int           // larger levels in a row without a cheaper record
-	mostRecords int           // the most records that fit a batch; 0 is not known
 	unresolved  int           // batches of any level that are not resolved
 	cutterWaits bool          // the cutter waits in Next
 	changed     chan struct{}
 	recent      recentRequests
+	sizeBounds
 }
 
 type sizerStage uint8
@@ -86,7 +85,7 @@ const (
 // size and stays. target is the longest that an answer may take, and mostBytes what
 // the answers to a batch may take.
 func NewSizer(target time.Duration, given, mostBytes int, hosts *Pool) *Sizer {
-	s := &Sizer{answerTarget: target, mostBytes: mostBytes, hosts: hosts, changed: make(chan struct{})}
+	s := &Sizer{answerTarget: target, sizeBounds: sizeBounds{mostBytes: mostBytes}, hosts: hosts, changed: make(chan struct{})}
 	s.beginLevel(firstSize)
 	if given > 0 {
 		s.size, s.stage, s.level, s.fixed = given, found, nil, true
@@ -167,6 +166,9 @@ func (s *Sizer) Answered(l *Level, host *Member, records, bytes int, took time.D
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recent.answers++
+	if records > 1 {
+		s.oneLines = 0
+	}
 	if bytes > s.mostBytes {
 		s.bound(max(1, int(float64(records)*float64(s.mostBytes)/float64(bytes))))
 	}
@@ -220,12 +222,15 @@ func (s *Sizer) growRoughly(l *Level) {
 }
 
 // Failed counts a request that a host did not answer; timeout says that the
-// request's time ran out.
-func (s *Sizer) Failed(l *Level, host *Member, why Cause, timeout bool) {
+// request's time ran out, and oneLine that one answer came to several records.
+func (s *Sizer) Failed(l *Level, host *Member, why Cause, timeout, oneLine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l != nil {
 		l.heard[host] = true
+	}
+	if oneLine {
+		s.countOneLine(host)
 	}
 	switch {
 	case l != nil && l == s.level && why == TooLarge:

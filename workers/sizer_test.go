@@ -2,6 +2,7 @@ package workers
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -16,18 +17,18 @@ func TestBatchSizeShrinks(t *testing.T) {
 		sz.Answered(nil, nil, 10, 0, time.Second)
 	}
 	for i, want := range []int{100, 100, 50, 50, 50, 25} {
-		sz.Failed(nil, nil, Broken, true)
+		sz.Failed(nil, nil, Broken, true, false)
 		if size, found := sz.Now(); size != want || !found {
 			t.Errorf("after %d timeouts the size is %d, want %d", i+1, size, want)
 		}
 	}
-	sz.Failed(nil, nil, Broken, false)
-	sz.Failed(nil, nil, Failed, false)
+	sz.Failed(nil, nil, Broken, false, false)
+	sz.Failed(nil, nil, Failed, false, false)
 	for range 100 {
 		sz.Answered(nil, nil, 10, 0, time.Second)
 	}
 	for range 19 {
-		sz.Failed(nil, nil, Broken, true)
+		sz.Failed(nil, nil, Broken, true, false)
 	}
 	if size, _ := sz.Now(); size != 25 {
 		t.Errorf("19 timeouts beside 100 answers made it %d", size)
@@ -50,7 +51,7 @@ func TestBatchSizeShrinks(t *testing.T) {
 func TestGivenSizeStays(t *testing.T) {
 	s := NewSizer(time.Second, 100, 1<<20, nil)
 	for range 10 {
-		s.Failed(nil, nil, Broken, true)
+		s.Failed(nil, nil, Broken, true, false)
 		s.Pressed(100)
 		s.Answered(nil, nil, 100, 10<<20, time.Second)
 	}
@@ -104,6 +105,30 @@ func TestBoundBeforeALevel(t *testing.T) {
 	}
 }
 
+// TestOneLine: a host that gives one answer to several records gets one record from
+// then on, which is told once, unless a batch was answered whole in between.
+func TestOneLine(t *testing.T) {
+	for given, want := range map[int]int{0: 1, 50: 50} {
+		pool := fleet(t, 1, Limits{})
+		m := pool.members[0]
+		s := NewSizer(time.Hour, given, 1<<20, pool)
+		for range mostOneLines {
+			s.Answered(nil, m, 4, 0, time.Millisecond)
+			s.Failed(nil, m, Garbled, false, true)
+		}
+		if pool.heard() != "" {
+			t.Error("one answer to a batch now and then is no habit")
+		}
+		for range 2 * mostOneLines {
+			s.Failed(nil, m, Garbled, false, true)
+		}
+		size, _ := s.Now()
+		if said := pool.heard(); size != want || strings.Count(said, "one answer") != 1 || strings.Contains(said, "--batch-records 1") != (given > 0) {
+			t.Errorf("given %d: %d records; told %q", given, size, said)
+		}
+	}
+}
+
 // TestABrokenHostEndsNoSearch: while other hosts are at work on a level, a host that
 // fails everything does not decide about its size, however many batches that host fails.
 func TestABrokenHostEndsNoSearch(t *testing.T) {
@@ -121,7 +146,7 @@ func TestABrokenHostEndsNoSearch(t *testing.T) {
 		}
 		for range 100 {
 			s.Cut(l, size, size, 1000)
-			s.Failed(l, broken, Failed, false)
+			s.Failed(l, broken, Failed, false, false)
 			s.Resolved(l)
 		}
 		if size, found := s.Now(); found {
@@ -139,7 +164,7 @@ func TestNoAnswerEndsNoSearch(t *testing.T) {
 	_, l, _ := s.Next(t.Context())
 	for i := range mostUnanswered * leastAnswers {
 		s.Cut(l, 1, 1, 1000)
-		s.Failed(l, pool.Members()[i%2], Failed, false)
+		s.Failed(l, pool.Members()[i%2], Failed, false, false)
 		s.Resolved(l)
 	}
 	s.Answered(l, pool.Members()[0], 1, 0, time.Millisecond)
@@ -166,7 +191,7 @@ func TestAllHostsDecide(t *testing.T) {
 			return
 		}
 		s.Cut(l, size, size, 1000)
-		s.Failed(l, pool.Members()[i%2], Broken, true)
+		s.Failed(l, pool.Members()[i%2], Broken, true, false)
 		s.Resolved(l)
 	}
 	t.Error("100 batches in a row were broken off, and the search goes on")

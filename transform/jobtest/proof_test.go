@@ -163,13 +163,16 @@ func TestMiscountedNeighboursAreAnswered(t *testing.T) {
 // TestOneLineHosts: a host that answers one line whatever it is asked is used record by record.
 func TestOneLineHosts(t *testing.T) {
 	oneBubble(t, func(t *testing.T) {
-		_, got, err := numbers(t, 40, nil, &lineHost{"host", func(records []string) (string, string) {
+		res, got, err := numbers(t, 400, func(s *job.Spec) { s.BatchRecords = 0 }, &lineHost{"host", func(records []string) (string, string) {
 			return numbered("text/csv", nil)(records[:1])
 		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkNumbers(t, got["n.csv"], 40, nil)
+		checkNumbers(t, got["n.csv"], 400, nil)
+		if n := res.Manifest.Totals.Requests; n > 450 {
+			t.Errorf("%d requests for 400 records: that batches get one answer is not learned", n)
+		}
 	})
 }
 

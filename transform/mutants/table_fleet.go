@@ -25,6 +25,9 @@ func fleetMutants() []mutant {
 		name: "answers-without-bound", promise: "7: large answers bound the batch size that is found", file: "workers/sizerbound.go", tests: workers("^TestBound"),
 		edits: []edit{{"s.mostRecords = most //", "s.mostRecords = 0 //"}},
 	}, {
+		name: "one-line-not-learned", promise: "fleet: a host that knows no batches is not asked in vain for ever", file: "workers/sizerbound.go", tests: engine("^TestOneLineHosts$"),
+		edits: []edit{{"\ts.endSearch(1)\n", ""}},
+	}, {
 		name: "ejection-not-told", promise: "9: a host that is ejected is told of while others go on", file: "workers/incident.go", tests: workers("^TestIncidents"),
 		edits: []edit{{"m.told = told{ejected: true, at: now}", "m.told = told{ejected: true, at: now}\n\treturn"}},
 	}, {
