@@ -134,10 +134,12 @@ func (b *bucketWorld) begin(ctx context.Context) {
 		l.patience = time.Duration(b.rnd.IntN(20_000)+1) * time.Millisecond
 	}
 	b.lives = append(b.lives, l)
-	go b.live(ctx, l)
+	w := *b.world // as it is now: the world's limit grows while lives go on
+	go b.live(ctx, l, &w)
 }
 
-func (b *bucketWorld) live(ctx context.Context, l *life) {
+// live is a life to its end, in a world of its own.
+func (b *bucketWorld) live(ctx context.Context, l *life, w *world) {
 	defer close(l.done)
 	if l.patience > 0 {
 		var cancel context.CancelFunc
@@ -145,14 +147,12 @@ func (b *bucketWorld) live(ctx context.Context, l *life) {
 		defer cancel()
 	}
 	l.client = b.out.Connect(l.weather)
-	var in store.Store = b.input
+	var in store.Store = w.input
 	if b.in != nil {
-		w := b.air
-		w.Seed = l.weather.Seed + 1
-		in = overBucket("in", b.in.Connect(w))
+		air := b.air
+		air.Seed = l.weather.Seed + 1
+		in = overBucket("in", b.in.Connect(air))
 	}
-	w := *b.world
-	w.spec.Limit = l.limit
 	l.res, l.progress, l.err = w.runFrom(ctx, in, overBucket("out", l.client))
 	l.to = time.Now()
 }
@@ -271,7 +271,7 @@ func (b *bucketWorld) finish(ctx context.Context) error {
 	}
 	last := &life{number: len(b.lives) + 1, limit: b.spec.Limit, weather: b.air, from: time.Now(), done: make(chan struct{})}
 	last.weather.Seed = b.rnd.Uint64()
-	b.live(ctx, last)
+	b.live(ctx, last, b.world)
 	if last.err != nil {
 		return fmt.Errorf("%+v: the last run, after %s: %w", b.spec, b.history(), last.err)
 	}
