@@ -162,7 +162,7 @@ func leftovers() (all []row) {
 			t.send(t.head(len(t.answer)-3) + t.answer[:len(t.answer)-3])
 			t.later(2*time.Millisecond, t.answer[len(t.answer)-3:])
 			return true
-		}, when: func(t *turn) bool { return t.total == 9 }, spec: attempts(8), want: doubted},
+		}, when: func(t *turn) bool { return t.total == 9 }, behind: true, spec: attempts(8), want: doubted},
 		row{name: "leftover: a megabyte of responses", play: says(func(t *turn) string {
 			return t.response() + strings.Repeat(ok+"Content-Length: 2\r\n\r\n1\n", 1<<14)
 		}), want: whole},

@@ -36,6 +36,9 @@ type row struct {
 	echo  bool // responses name their request by its Idempotency-Key
 	equal bool // the answers to all records are the same
 	think time.Duration
+	// behind: a response waits for the late texts of those before, so that none comes after the
+	// job's end, however busy the machine is.
+	behind bool
 
 	spec     func(*job.Spec)
 	options  func(*workers.HTTPOptions)

@@ -27,6 +27,7 @@ type host struct {
 
 	mu       sync.Mutex
 	conns    []net.Conn
+	late     []chan struct{} // each closed when a late text is sent
 	requests int
 }
 
@@ -165,6 +166,9 @@ func (h *host) asked() int {
 // play answers as the row says, or as an ordinary host.
 func (h *host) play(t *turn) bool {
 	h.rest(h.row.think)
+	if h.row.behind {
+		h.awaitLate()
+	}
 	if h.row.when != nil && !h.row.when(t) {
 		return ordinary(t)
 	}
@@ -196,10 +200,25 @@ func (t *turn) later(after time.Duration, text string) {
 		t.send(text)
 		return
 	}
+	sent := make(chan struct{})
+	t.host.mu.Lock()
+	t.host.late = append(t.host.late, sent)
+	t.host.mu.Unlock()
 	t.host.all.Go(func() {
+		defer close(sent)
 		t.host.rest(after)
 		t.send(text)
 	})
+}
+
+// awaitLate waits until all late texts so far are sent.
+func (h *host) awaitLate() {
+	h.mu.Lock()
+	late := slices.Clone(h.late)
+	h.mu.Unlock()
+	for _, sent := range late {
+		<-sent
+	}
 }
 
 // head is the head of a 200 that declares the length of a body.
