@@ -10,6 +10,8 @@ type Layout struct {
 	Columns []Column `json:"columns,omitempty"`
 	// Seen is how many answers were looked at.
 	Seen int `json:"seen,omitempty"`
+	// Guessed: the answers looked at did not decide all, as nulls do not.
+	Guessed bool `json:"guessed,omitempty"`
 }
 
 // A Column is a typed column of an output.

@@ -136,6 +136,7 @@ func (a *assembler) fixLayout(guess, pin bool) error {
 	answered := a.learned.Seen > 0 || a.learned.Fields > 0
 	if guess {
 		a.codec.Joiner.Learn(&a.learned, nil, formats.NoAnswer)
+		a.learned.Guessed = true
 	}
 	a.layout.fix(a.learned)
 	if !answered && !pin {

@@ -126,9 +126,12 @@ func (s *sink) refused() error {
 	if slices.Contains(plain, first.Reason) {
 		why = ": " + s.first
 	}
-	return &job.Failure{Class: job.BadInput, Err: fmt.Errorf("not one of its %d records can be sent, the first because of %s%s; "+
-		"see whether --input-format, --encoding, --delimiter and --header fit the file, or leave it out",
-		s.counts.In, first.Reason, why)}
+	cure := "see whether --input-format, --encoding, --delimiter and --header fit the file, or leave it out"
+	if first.Reason == string(formats.ReasonKeyClash) {
+		cure = "they hold the answer's name already: choose another with --answer-name, or write the answers alone with --join none"
+	}
+	return &job.Failure{Class: job.BadInput, Err: fmt.Errorf("not one of its %d records can be sent, the first because of %s%s; %s",
+		s.counts.In, first.Reason, why, cure)}
 }
 
 // plain are the reasons whose messages repeat nothing of their records.

@@ -64,7 +64,7 @@ func (p *Pool) tellRecovered(m *Member) {
 // cures say what a person can do about a host that is ejected for a cause.
 var cures = [...]string{
 	Unreachable: "see whether it runs and can be reached",
-	Broken:      "see its log; raise --timeout if it is slow",
+	Broken:      "see its log, and whether it ends connections or needs a longer --timeout",
 	Failed:      "see its log",
 	Refused:     "see its log, and --content-type",
 	TooLarge:    "lower --batch-bytes",

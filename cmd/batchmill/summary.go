@@ -239,7 +239,10 @@ func writeEnd(w io.Writer, r *transform.Result, end error) {
 	}
 	why := ""
 	if r.Manifest.Totals.Unanswered() {
-		why = "not one record was answered (see the rejects; batchmill retry-rejects asks hosts again)"
+		why = "not one record was answered (see the rejects)"
+		if requested(r.Manifest) > 0 {
+			why = "not one record was answered (see the rejects; batchmill retry-rejects asks hosts again)"
+		}
 	}
 	for _, n := range []struct {
 		n    int64

@@ -75,6 +75,8 @@ func (j *joiner) misfit(p *plan, s *scratch, answer []byte, form formats.Form) s
 		return p.err.Error()
 	case p.table != nil && (form == formats.JSONForm || p.keyed):
 		return p.table.Place(&s.values, answer, form)
+	case p.empty(answer, form):
+		return ""
 	case p.strict && form == formats.JSONForm && fields.IsObject(answer):
 		return "the answer is a JSON object, and the job's first answer is none"
 	}
@@ -86,6 +88,11 @@ func (j *joiner) misfit(p *plan, s *scratch, answer []byte, form formats.Form) s
 	default:
 		return fmt.Sprintf("%d fields where the job's first answer has %d", n, p.width)
 	}
+}
+
+// empty tells whether an answer is JSON that says nothing, whose fields are empty.
+func (p *plan) empty(answer []byte, form formats.Form) bool {
+	return p.strict && form == formats.JSONForm && fields.SaysNothing(answer)
 }
 
 // allLone tells whether no CSV answer in data can have a second field. Most
@@ -103,6 +110,11 @@ func (j *joiner) appendAnswer(dst []byte, p *plan, s *scratch, answer []byte, fo
 		return j.appendField(dst, answer)
 	case p.table != nil:
 		return j.appendPlaced(dst, p, s, answer)
+	case p.empty(answer, form):
+		for range p.width - 1 {
+			dst = append(dst, j.Delimiter)
+		}
+		return dst
 	}
 	at := json.Trim(answer)
 	answer = answer[at.Start:at.End]

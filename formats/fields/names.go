@@ -108,7 +108,7 @@ func (n Names) Shape(l *formats.Layout, answer []byte, form formats.Form) {
 		count = len(v.List)
 	case form == formats.JSONForm:
 		switch {
-		case saysNothing(answer):
+		case SaysNothing(answer):
 			return
 		case IsObject(answer):
 			l.Columns = n.keys(answer)
@@ -142,8 +142,8 @@ func IsObject(value []byte) bool {
 	return at.Start < at.End && value[at.Start] == '{'
 }
 
-// saysNothing tells whether a valid JSON value is null or {}: an answer that lacks every key.
-func saysNothing(value []byte) bool {
+// SaysNothing tells whether a valid JSON value is null or {}: an answer that lacks every key.
+func SaysNothing(value []byte) bool {
 	if json.KindOf(value) == formats.Null {
 		return true
 	}

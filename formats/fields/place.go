@@ -101,13 +101,18 @@ func (t *Table) count(v *Values) string {
 	}
 }
 
+// keepsObjects tells whether an object is a value of the one column there is.
+func (t *Table) keepsObjects() bool {
+	return t.Columns[0].Type == formats.Nested || t.Columns[0].Type == formats.Text
+}
+
 func (t *Table) placeJSON(v *Values, answer []byte) string {
 	at := json.Trim(answer)
 	answer = answer[at.Start:at.End]
 	object := IsObject(answer)
 	lone := t.fields == 1 && (t.index == nil || t.names.Columns != nil && !object)
 	switch kind := json.KindOf(answer); {
-	case kind == formats.Null, !lone && t.names.Columns == nil && saysNothing(answer):
+	case kind == formats.Null, t.names.Columns == nil && SaysNothing(answer) && !(lone && t.keepsObjects()):
 		v.nulls(len(t.Columns))
 		return ""
 	case lone:

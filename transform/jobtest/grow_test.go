@@ -15,6 +15,8 @@ import (
 	"github.com/batchmill/batchmill/transform/ledger"
 	"github.com/batchmill/batchmill/transform/manifest"
 	"github.com/batchmill/batchmill/transform/plan"
+	"github.com/batchmill/batchmill/transform/store"
+	"github.com/batchmill/batchmill/workers"
 )
 
 // TestLimitGrows: ever more records of one job, then all. No record is asked about twice, what was cut is built
@@ -254,6 +256,77 @@ func TestLimitBeforeTheLayout(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestLimitBeforeAnAnswerThatSaysAnything: what a limited run guesses of columns, where its answers are null, binds no
+// larger limit: in the end all is as after one run.
+func TestLimitBeforeAnAnswerThatSaysAnything(t *testing.T) {
+	answers := map[string]func(n int) string{
+		"null, then objects": func(n int) string {
+			if n < 25 {
+				return "null"
+			}
+			return fmt.Sprintf(`{"a":%d,"b":"x"}`, n)
+		},
+		"a key that is null, then text": func(n int) string {
+			if n < 25 {
+				return fmt.Sprintf(`{"a":%d,"b":null}`, n)
+			}
+			return fmt.Sprintf(`{"a":%d,"b":"s%d"}`, n, n)
+		},
+		"empty objects": func(n int) string { return []string{"{}", "null"}[n%2] },
+	}
+	for name, answer := range answers {
+		for _, format := range []string{"csv", "parquet", "jsonl"} {
+			synctest.Test(t, func(t *testing.T) {
+				host := &lineHost{"host", func(records []string) (string, string) {
+					var list []string
+					for _, r := range records {
+						n, _ := strconv.Atoi(r)
+						list = append(list, answer(n))
+					}
+					return "application/json", "[" + strings.Join(list, ",") + "]"
+				}}
+				in := store.NewMemory()
+				for i := range 3 {
+					var b strings.Builder
+					for n := range 20 {
+						fmt.Fprintf(&b, "%d\n", 20*i+n)
+					}
+					if err := in.Put(fmt.Sprintf("n%d.csv", i), []byte(b.String())); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var outputs []map[string][]byte
+				for _, limits := range [][]int64{{0}, {5, 22, 24, 0}, {20, 40, 0}} {
+					out := store.NewMemory()
+					for _, limit := range limits {
+						s := job.Spec{Input: []string{"mem:in"}, Output: "mem:out", Header: "no", Accept: "application/json", OutputFormat: format,
+							BatchRecords: 4, Limit: limit}
+						if err := s.Validate(); err != nil {
+							t.Fatal(err)
+						}
+						p, err := plan.New(t.Context(), s, []plan.Source{{Store: in}}, out, nil)
+						if err != nil {
+							t.Fatal(err)
+						}
+						res, err := transform.Run(t.Context(), closing(t, p), workers.Fleet{Hosts: []workers.Host{host}}, nil)
+						if err != nil || res.Manifest.Totals.Rejected > 0 {
+							t.Fatalf("%s, %s, limits %v at %d: %v, %+v", name, format, limits, limit, err, res)
+						}
+					}
+					seen := out.Snapshot()
+					maps.DeleteFunc(seen, func(name string, _ []byte) bool { return !strings.HasPrefix(name, "n") })
+					outputs = append(outputs, seen)
+				}
+				for i := range outputs {
+					if len(outputs[i]) != 3 || !maps.EqualFunc(outputs[i], outputs[0], bytes.Equal) {
+						t.Errorf("%s, %s: with limits the outputs are %q, without %q", name, format, outputs[i], outputs[0])
+					}
+				}
+			})
+		}
+	}
 }
 
 // TestLimitInTheManifest: a manifest whose limit and objects contradict each other is refused.

@@ -8,11 +8,14 @@ import (
 )
 
 // extend lets the job go on to another limit. The object that the limit before cut is built again. So are all objects
-// while no answer has settled the layout: else the records to come could give later outputs another layout than
-// those have that are there.
+// while the answers have not settled the layout, and it was guessed at best: else the records to come could give later
+// outputs another layout than those have that are there.
 func (l *Ledger) extend(to int64) {
 	if to == l.job.Limit {
 		return
+	}
+	if l.layout != nil && l.layout.Guessed {
+		l.layout = nil
 	}
 	all := l.layout == nil && l.plan.Codec.LearnsLayout()
 	for i := range l.outcomes.marks {

@@ -61,6 +61,12 @@ func limitMutants() []mutant {
 		name: "limited-job-is-whole", promise: "--limit: a limited run keeps its log, and leaves no _SUCCESS", file: "transform/ledger/finish.go", tests: engine(limit),
 		edits: []edit{{"s.Manifest.Limit == 0 && ", ""}},
 	}, {
+		name: "guess-binds-a-larger-limit", promise: "--limit: a guess about columns binds no larger limit", file: "transform/ledger/limit.go", tests: engine(limit),
+		edits: []edit{{"if l.layout != nil && l.layout.Guessed {", "if l.layout != nil && l.layout.Guessed && to < 0 {"}},
+	}, {
+		name: "nothing-is-a-misfit", promise: "answers: an object without keys says nothing", file: "formats/csv/answer.go", tests: engine("^TestLimitBeforeAn"),
+		edits: []edit{{"\tcase p.empty(answer, form):\n\t\treturn \"\"\n", ""}},
+	}, {
 		name: "limit-shrinks", promise: "--limit: fewer records are refused", file: "transform/ledger/limit.go", tests: engine(limit),
 		edits: []edit{{"if reach(now) >= reach(was) {", "if reach(now) > 0 {"}},
 	}, {

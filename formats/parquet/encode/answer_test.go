@@ -81,7 +81,7 @@ func TestLearnEnds(t *testing.T) {
 			break
 		}
 	}
-	if got := fmt.Sprint(*l); got != "{1 [{prediction double}] 1000}" {
+	if got := fmt.Sprint(*l); got != "{1 [{prediction double}] 1000 false}" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -114,7 +114,7 @@ func (c *JoinerConfig) checkNames(declared []formats.Column) error {
 			clash = slices.Contains(columnNames(declared), name)
 		}
 		if clash && c.AnswerColumns != nil {
-			return configError("answer-columns", "the input has a column %.100q too; choose another name, leave the column out with --answer-columns or --output-filter, or write the answers alone with --join none", name)
+			return configError("answer-columns", "the input has a column %.100q too; choose other names with --answer-columns, or write the answers alone with --join none", name)
 		}
 		if clash {
 			return configError("answer-name", "the input has a column %.100q, and the answer's columns are called %.100q or begin with %.100q; choose another with --answer-name, or write the answers alone with --join none",
