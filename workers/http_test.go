@@ -235,3 +235,19 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("a bad certificate is %v: %v", o.Cause, err)
 	}
 }
+
+// TestErrorsAreScrubbed: what a connection says of itself, as a process's last lines are,
+// may repeat what the host was sent.
+func TestErrorsAreScrubbed(t *testing.T) {
+	const secret = "a-secret-token"
+	h := hostFor(t, HTTPOptions{URL: "http://host", Headers: []HeaderValue{{Name: "X-Token", Value: secret}}, Dial: func(context.Context) (net.Conn, error) {
+		return nil, errors.New("there is no process: its last lines: X-Token: " + secret)
+	}})
+	_, err := h.Invoke(t.Context(), &Request{Body: []byte("1\n"), ContentType: "text/csv", Accept: "text/csv"})
+	_, ready := h.Ready(t.Context())
+	for what, err := range map[string]error{"Invoke": err, "Ready": ready} {
+		if err == nil || !strings.Contains(err.Error(), "its last lines") || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

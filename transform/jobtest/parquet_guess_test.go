@@ -3,6 +3,7 @@ package jobtest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"github.com/batchmill/batchmill/transform/job"
 	"github.com/batchmill/batchmill/transform/ledger"
 	"github.com/batchmill/batchmill/transform/manifest"
+	"github.com/batchmill/batchmill/workers"
 )
 
 // TestGuessedLayoutBindsResumes: an object of rejects alone fills the memory,
@@ -26,8 +28,19 @@ func TestGuessedLayoutBindsResumes(t *testing.T) {
 		for i := range w.objects[0].records {
 			w.objects[0].records[i].text = "{broken"
 		}
+		// A record that hosts refuse, so that the object is no failure, as one that cannot be sent at all is.
+		refused := w.objects[0].records[0].id
+		w.objects[0].records[0].text = fmt.Sprintf(`{"id":%d}`, refused)
 		w.fill(&w.objects[0])
-		w.hosts[0].script = answering(func(id int) string { return fmt.Sprintf(`"s%d"`, id) })
+		answers := answering(func(id int) string { return fmt.Sprintf(`"s%d"`, id) })
+		w.hosts[0].script = func(n int) fault {
+			return func(h *fakeHost, r *workers.Request, ids []int) (workers.Response, error) {
+				if slices.Contains(ids, refused) {
+					return status(400, 0)(h, r, ids)
+				}
+				return answers(n)(h, r, ids)
+			}
+		}
 		return w
 	}
 	var want map[string][]byte

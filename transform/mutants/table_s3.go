@@ -107,7 +107,7 @@ func simulatedMutants() []mutant {
 		name: "owner-forgotten", promise: "5: an object tells whose it is to a run that goes on with the job", file: "transform/store/s3/stat.go", tests: engine(contests),
 		edits: []edit{{"if strings.EqualFold(key, metaJob) {", "if strings.EqualFold(key, metaJob) && key == \"\" {"}},
 	}, {
-		name: "upload-bears-no-job", promise: "5: an object of many parts is known as its job's, as one of a single put is", file: "transform/store/s3/parts.go", tests: engine(contests),
+		name: "upload-bears-no-job", promise: "5: an object of many parts is known as its job's, as one of a single put is", file: "transform/store/s3/parts.go", tests: tested(s3Pkg, "^TestParts$"),
 		edits: []edit{{"Metadata: o.meta, ContentType: mediaType(o.name),\n\t}\n\tif o.checksum {", "Metadata: map[string]string{metaNonce: o.nonce}, ContentType: mediaType(o.name),\n\t}\n\tif o.checksum {"}},
 	}}
 }
@@ -119,7 +119,7 @@ func takeoverMutants() []mutant {
 		name: "grown-log-not-read-again", promise: "8: a run that starts takes over at once", file: "transform/ledger/takeover.go", tests: engine(contests),
 		edits: []edit{{"const takeovers = 5", "const takeovers = 1"}},
 	}, {
-		name: "own-output-refused", promise: "5: what an older run of the job published is the job's", file: "transform/ledger/settle.go", tests: engine(contests),
+		name: "own-output-refused", promise: "5: what an older run of the job published is the job's", file: "transform/ledger/settle.go", tests: tested("./transform/ledger", "^TestAlreadyMade$"),
 		edits: []edit{{"\tif !ours {\n", "\tif ours || !ours {\n"}},
 	}, {
 		name: "uploads-left-behind", promise: "6: uploads that a run left which died are ended", file: "transform/ledger/begin.go", tests: engine(simulation),

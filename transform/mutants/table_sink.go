@@ -27,7 +27,7 @@ func sinkMutants() []mutant {
 		edits: []edit{{"if s.form != nil {", "if s.form != nil && m.Notice == \"\" {"}},
 	}, {
 		name: "host-error-unscrubbed", promise: "security: secrets that a host repeats are taken out", file: "workers/call.go",
-		tests: tests{packages: []string{commandPkg}, run: "^TestCanaries$"},
+		tests: tests{packages: []string{workersPkg}, run: "^TestErrorsAreScrubbed$"},
 		edits: []edit{{"Err: c.host.scrubbed(explained(err))}", "Err: explained(err)}"}},
 	}, {
 		name: "panic-not-caught", promise: "9: a panic ends a job as an error does", file: "internal/caught/caught.go", tests: all(caughtPkg),

@@ -39,6 +39,7 @@ func TestParts(t *testing.T) {
 	for _, size := range []int{1, 8<<10 + 1, 16 << 10, 100_000} {
 		for _, piece := range []int{1 << 20, 1000, 8 << 10} {
 			f, s := newBucket(small)
+			s.Own("the job")
 			data := random(size)
 			made, err := s.Create(t.Context(), "o", store.New)
 			if err != nil {
@@ -53,6 +54,9 @@ func TestParts(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := f.Get("out/o")
+			if owner, err := s.OwnerOf(t.Context(), "o"); owner != "the job" || err != nil {
+				t.Errorf("%d bytes are an object of %q, %v", size, owner, err)
+			}
 			if !bytes.Equal(o.Data, data) {
 				t.Errorf("%d bytes in pieces of %d came out different", size, piece)
 			}
