@@ -76,8 +76,8 @@ func covered(t *testing.T, in []byte, all []seen) {
 }
 
 // likeStandard compares with encoding/csv, and is silent where that refuses.
-// It turns CRLF in a field into LF and drops a CR at the end of the input. It takes one CR
-// of CR CR LF for a line end, and we take both.
+// encoding/csv turns CRLF in a field into LF, drops a CR at the end of the input, and takes
+// one CR of CR CR LF for a line end, where this package takes both.
 func likeStandard(t *testing.T, in []byte, all []seen) {
 	t.Helper()
 	in = oneLF.ReplaceAll(bytes.TrimPrefix(in, []byte("\xef\xbb\xbf")), []byte("\n"))

@@ -59,7 +59,7 @@ func (s *Spec) checkS3Terms() error {
 	return checkTags(s.S3Tags)
 }
 
-// What a tag, and an object, may hold, by Amazon's page "Categorizing your storage using tags".
+// The bounds of a tag, and of the tags of an object, by Amazon's page "Categorizing your storage using tags".
 const (
 	mostTags  = 10
 	tagKeyMax = 128
